@@ -1,0 +1,12 @@
+//! Disks: what a driver's media commands end on.
+//!
+//! [`Disk`] is the one boundary: io_uring files and block devices, memory, null and simulated
+//! disks implement it, decorators implement it around another disk, and so does an array
+//! (`outboard-raid`). A disk belongs to one I/O queue and is used by one thread; the queue's
+//! [`Engine`] (its io_uring, its memory, its clock) is lent to each call.
+
+pub mod contract;
+pub mod engine;
+
+pub use contract::{Completion, Discard, Disk, DiskError, Limits, Op, Rejected, Request, Segment};
+pub use engine::{Engine, EngineConfig};

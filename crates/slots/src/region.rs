@@ -1,0 +1,313 @@
+//! A region with its typed areas: what both sides of a channel hold.
+#![allow(unsafe_code)]
+
+use core::ptr;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use crate::doorbell::SleepFlag;
+use crate::layout::{
+    COMMAND_BYTES, EXTENSION_BYTES, LINE, Layout, LayoutError, RESPONSE_BYTES, RegionConfig,
+    WORD_LINES,
+};
+use crate::memory::{Memory, MemoryError};
+use crate::ring::RingWords;
+use crate::task::{ParallelTask, ResponseHead, SENSE_BYTES, TaskExtension};
+
+/// "OUTBOARD" in ASCII, little-endian.
+const MAGIC: u64 = u64::from_le_bytes(*b"OUTBOARD");
+/// Version of the layout below.
+const LAYOUT_VERSION: u64 = 1;
+const SENSE_OFFSET: u64 = 73;
+
+/// What can go wrong with a region.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegionError {
+    /// The numbers make no region.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The mapping failed.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// The file is no region of this version.
+    #[error(
+        "not an Outboard region of layout version {LAYOUT_VERSION} ({what}); host and driver must be of one release"
+    )]
+    Foreign {
+        /// what does not fit
+        what: &'static str,
+    },
+}
+
+/// A region, mapped. Clones share the mapping.
+#[derive(Clone, Debug)]
+pub struct Region {
+    memory: Memory,
+    layout: Layout,
+}
+
+impl Region {
+    /// Host: a new region, all slots the host's.
+    pub fn create(config: RegionConfig) -> Result<Self, RegionError> {
+        let layout = Layout::new(config)?;
+        let memory = Memory::create("outboard-region", layout.len as usize)?;
+        let header = [
+            MAGIC,
+            LAYOUT_VERSION,
+            u64::from(layout.config.slots_per_queue),
+            u64::from(layout.config.queues),
+            layout.config.pool_bytes,
+            layout.config.scratch_bytes,
+        ];
+        for (i, value) in header.into_iter().enumerate() {
+            memory.write(i as u64 * 8, &value.to_le_bytes())?;
+        }
+        Ok(Self { memory, layout })
+    }
+
+    /// Driver: the region behind a descriptor that the host passed.
+    pub fn attach(fd: OwnedFd) -> Result<Self, RegionError> {
+        let memory = Memory::attach(fd)?;
+        let mut header = [0; 6];
+        for (i, value) in header.iter_mut().enumerate() {
+            let mut bytes = [0; 8];
+            memory.read(i as u64 * 8, &mut bytes)?;
+            *value = u64::from_le_bytes(bytes);
+        }
+        let [magic, version, slots, queues, pool_bytes, scratch_bytes] = header;
+        if magic != MAGIC {
+            return Err(RegionError::Foreign { what: "no magic number" });
+        }
+        if version != LAYOUT_VERSION {
+            return Err(RegionError::Foreign { what: "another layout version" });
+        }
+        let layout = Layout::new(RegionConfig {
+            slots_per_queue: u32::try_from(slots).unwrap_or(u32::MAX),
+            queues: u32::try_from(queues).unwrap_or(u32::MAX),
+            pool_bytes,
+            scratch_bytes,
+        })?;
+        if layout.len != memory.len() as u64 {
+            return Err(RegionError::Foreign { what: "its length contradicts its header" });
+        }
+        Ok(Self { memory, layout })
+    }
+
+    /// The memfd, to hand to the driver.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.memory.fd()
+    }
+
+    /// Where everything stands.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The bytes: data buffers are read and written through this.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// The shared words of queue pair `queue`; `None` beyond the last.
+    pub fn queue(&self, queue: u32) -> Option<QueueWords<'_>> {
+        if queue >= self.layout.config.queues {
+            return None;
+        }
+        let line = |n: u64| self.layout.words + (u64::from(queue) * WORD_LINES + n) * LINE;
+        let word = |n: u64, field: u64| self.memory.word32(line(n) + field * 4).ok();
+        let entries = self.layout.ring_entries;
+        let ring_bytes = u64::from(entries) * 8;
+        let first = self.layout.rings + u64::from(queue) * ring_bytes * 2;
+        Some(QueueWords {
+            submission: RingWords { tail: word(0, 0)?, entries: self.entries(first, entries)? },
+            completion: RingWords {
+                tail: word(1, 0)?,
+                entries: self.entries(first + ring_bytes, entries)?,
+            },
+            driver_flag: SleepFlag::new(word(2, 0)?),
+            host_flag: SleepFlag::new(word(3, 0)?),
+            driver_cpu: word(4, 0)?,
+            in_kernel: word(4, 1)?,
+            progress: word(4, 2)?,
+            consumed: word(4, 3)?,
+            host_cpu: word(5, 0)?,
+        })
+    }
+
+    fn entries(&self, offset: u64, count: u32) -> Option<&[AtomicU64]> {
+        let at = self.memory.at(offset, count as usize * 8).ok()?;
+        // SAFETY: in range, 8-aligned (areas are whole pages, rings whole words), living as long
+        // as `self`, and accessed by both sides as atomics only.
+        Some(unsafe { core::slice::from_raw_parts(at.cast::<AtomicU64>(), count as usize) })
+    }
+
+    /// A copy of command slot `index`; `None` beyond the last slot.
+    #[inline]
+    pub fn read_task(&self, index: u16) -> Option<ParallelTask> {
+        let at = self.slot(self.layout.commands, COMMAND_BYTES, index)?;
+        // SAFETY: `slot` checked the index; the area is aligned and any bytes are a valid value.
+        Some(unsafe { ptr::read_volatile(at.cast::<ParallelTask>()) })
+    }
+
+    /// Fills command slot `index`. Beyond the last slot nothing happens.
+    #[inline]
+    pub fn write_task(&self, index: u16, task: &ParallelTask) {
+        if let Some(at) = self.slot(self.layout.commands, COMMAND_BYTES, index) {
+            // SAFETY: as in `read_task`.
+            unsafe { ptr::write_volatile(at.cast::<ParallelTask>(), *task) }
+        }
+    }
+
+    /// A copy of the head of response slot `index`.
+    #[inline]
+    pub fn read_response(&self, index: u16) -> Option<ResponseHead> {
+        let at = self.slot(self.layout.responses, RESPONSE_BYTES, index)?;
+        // SAFETY: as in `read_task`; a head is the first 80 of the slot's 384 bytes.
+        Some(unsafe { ptr::read_volatile(at.cast::<ResponseHead>()) })
+    }
+
+    /// Fills the head of response slot `index`.
+    #[inline]
+    pub fn write_response(&self, index: u16, head: &ResponseHead) {
+        if let Some(at) = self.slot(self.layout.responses, RESPONSE_BYTES, index) {
+            // SAFETY: as in `read_response`.
+            unsafe { ptr::write_volatile(at.cast::<ResponseHead>(), *head) }
+        }
+    }
+
+    /// Copies the sense buffer of response slot `index`.
+    pub fn read_sense(&self, index: u16, out: &mut [u8; SENSE_BYTES]) {
+        if u32::from(index) < self.layout.slots() {
+            let at = self.layout.responses + u64::from(index) * RESPONSE_BYTES + SENSE_OFFSET;
+            let _ = self.memory.read(at, out);
+        }
+    }
+
+    /// Writes the sense buffer of response slot `index`: at most [`SENSE_BYTES`] bytes.
+    /// Call it after [`Self::write_response`], whose head covers the first seven.
+    pub fn write_sense(&self, index: u16, sense: &[u8]) {
+        if u32::from(index) < self.layout.slots() {
+            let at = self.layout.responses + u64::from(index) * RESPONSE_BYTES + SENSE_OFFSET;
+            let _ = self.memory.write(at, &sense[..sense.len().min(SENSE_BYTES)]);
+        }
+    }
+
+    /// A copy of the extension of command slot `index`.
+    #[inline]
+    pub fn read_extension(&self, index: u16) -> Option<TaskExtension> {
+        let at = self.slot(self.layout.extensions, EXTENSION_BYTES, index)?;
+        // SAFETY: as in `read_task`.
+        Some(unsafe { ptr::read_volatile(at.cast::<TaskExtension>()) })
+    }
+
+    /// Fills the extension of command slot `index`.
+    #[inline]
+    pub fn write_extension(&self, index: u16, extension: &TaskExtension) {
+        if let Some(at) = self.slot(self.layout.extensions, EXTENSION_BYTES, index) {
+            // SAFETY: as in `read_task`.
+            unsafe { ptr::write_volatile(at.cast::<TaskExtension>(), *extension) }
+        }
+    }
+
+    #[inline]
+    fn slot(&self, area: u64, stride: u64, index: u16) -> Option<*mut u8> {
+        if u32::from(index) >= self.layout.slots() {
+            return None;
+        }
+        self.memory.at(area + u64::from(index) * stride, stride as usize).ok()
+    }
+}
+
+/// The shared words of one queue pair. Each stands on a cache line that one side alone writes,
+/// but for the sleep flags, which the other side lowers when it rings.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueWords<'a> {
+    /// host to driver
+    pub submission: RingWords<'a>,
+    /// driver to host
+    pub completion: RingWords<'a>,
+    /// raised while the driver's I/O thread sleeps
+    pub driver_flag: SleepFlag<'a>,
+    /// raised while the host's I/O thread sleeps
+    pub host_flag: SleepFlag<'a>,
+    /// the CPU the driver's thread runs on, plus one; 0 = unknown
+    pub driver_cpu: &'a AtomicU32,
+    /// driver: I/Os it has in the kernel
+    pub in_kernel: &'a AtomicU32,
+    /// driver: counts its rounds; standing still with work outstanding means a hang
+    pub progress: &'a AtomicU32,
+    /// driver: submission sequence it has consumed
+    pub consumed: &'a AtomicU32,
+    /// the CPU the host's thread runs on, plus one; 0 = unknown
+    pub host_cpu: &'a AtomicU32,
+}
+
+impl QueueWords<'_> {
+    /// Whether both ends run on one core as far as they said: then neither may spin.
+    #[inline]
+    pub fn share_a_core(&self) -> bool {
+        let host = self.host_cpu.load(Ordering::Relaxed);
+        host != 0 && host == self.driver_cpu.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ring::{Consumer, Entry, Producer};
+
+    fn config() -> RegionConfig {
+        RegionConfig { slots_per_queue: 32, queues: 2, pool_bytes: 1 << 20, scratch_bytes: 4096 }
+    }
+
+    #[test]
+    fn what_the_host_writes_the_driver_reads() {
+        let host = Region::create(config()).unwrap();
+        let driver = Region::attach(host.fd().try_clone_to_owned().unwrap()).unwrap();
+        assert_eq!(host.layout(), driver.layout());
+        let task =
+            ParallelTask { task_tag_identifier: 77, command_size: 10, ..ParallelTask::EMPTY };
+        host.write_task(63, &task);
+        let copy = driver.read_task(63).unwrap();
+        assert_eq!((copy.task_tag_identifier, copy.cdb().len()), (77, 10));
+        let head = ResponseHead { bytes_transferred: 512, sense_length: 18, ..ResponseHead::EMPTY };
+        driver.write_response(63, &head);
+        driver.write_sense(63, &[0x70; 18]);
+        assert_eq!(host.read_response(63).unwrap().bytes_transferred, 512);
+        let mut sense = [0; SENSE_BYTES];
+        host.read_sense(63, &mut sense);
+        assert_eq!((sense[0], sense[17], sense[18]), (0x70, 0x70, 0));
+    }
+
+    #[test]
+    fn no_slot_beyond_the_last() {
+        let r = Region::create(config()).unwrap();
+        assert!(r.read_task(64).is_none());
+        assert!(r.read_response(u16::MAX).is_none());
+        assert!(r.queue(2).is_none());
+        r.write_task(64, &ParallelTask::EMPTY);
+        r.write_sense(u16::MAX, &[1; 300]);
+    }
+
+    #[test]
+    fn rings_of_different_queues_are_apart() {
+        let r = Region::create(config()).unwrap();
+        let (a, b) = (r.queue(0).unwrap(), r.queue(1).unwrap());
+        let mut p = Producer::new();
+        p.push(a.submission, Entry::new(5, 1));
+        p.publish(a.submission);
+        assert_eq!(Consumer::new().poll(b.submission), Ok(0));
+        assert_eq!(Consumer::new().poll(a.completion), Ok(0));
+        assert_eq!(Consumer::new().poll(a.submission), Ok(1));
+    }
+
+    #[test]
+    fn a_spoiled_header_is_refused() {
+        for (at, value) in [(0u64, 0u64), (8, 2), (16, 33), (24, 0), (32, u64::MAX)] {
+            let r = Region::create(config()).unwrap();
+            r.memory().write(at, &value.to_le_bytes()).unwrap();
+            assert!(Region::attach(r.fd().try_clone_to_owned().unwrap()).is_err(), "{at}");
+        }
+    }
+}
