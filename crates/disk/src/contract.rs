@@ -23,6 +23,7 @@
 //!    it `submit` may refuse with [`DiskError::Busy`].
 
 use outboard_slots::Time;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 
@@ -85,7 +86,7 @@ pub struct Completion {
 }
 
 /// What a disk can fail with; a device server turns it into sense data.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum DiskError {
     /// the medium cannot be read or written at this byte
@@ -131,7 +132,7 @@ pub struct Rejected {
 }
 
 /// How a disk gives ranges back.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Discard {
     /// bytes; a discard should begin and end at multiples
     pub granularity: u64,
@@ -142,7 +143,7 @@ pub struct Discard {
 }
 
 /// What a disk is and can.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Limits {
     /// bytes of a logical block: 512 or 4096
     pub block_size: u32,
@@ -175,12 +176,11 @@ impl Limits {
     /// Rule 1 and the sum of rule 2, for implementers: call it first in `submit`.
     #[inline]
     pub fn check(&self, request: &Request<'_>) -> Result<(), Rejected> {
-        let block = u64::from(self.block_size);
+        let unaligned = u64::from(self.block_size) - 1; // a power of two
         let refuse = |error| Err(Rejected { tag: request.tag, error });
         let end = request.offset.checked_add(request.len);
         if end.is_none_or(|end| end > self.len_bytes())
-            || request.offset % block != 0
-            || request.len % block != 0
+            || (request.offset | request.len) & unaligned != 0
         {
             return refuse(DiskError::OutOfRange);
         }

@@ -5,8 +5,19 @@
 //! (`outboard-raid`). A disk belongs to one I/O queue and is used by one thread; the queue's
 //! [`Engine`] (its io_uring, its memory, its clock) is lent to each call.
 
+mod content;
 pub mod contract;
+pub mod delay;
+mod due;
 pub mod engine;
+pub mod faulty;
+pub mod memory_disk;
+pub mod null;
+mod rng;
+pub mod sim;
+pub mod spec;
+pub mod units;
 
 pub use contract::{Completion, Discard, Disk, DiskError, Limits, Op, Rejected, Request, Segment};
 pub use engine::{Engine, EngineConfig};
+pub use spec::{DiskKind, DiskSpec, SpecError};

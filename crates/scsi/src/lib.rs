@@ -4,10 +4,21 @@
 //! initiator or from a driver is a value here, never a panic: a CDB that cannot be accepted
 //! becomes a [`Sense`], a byte string that is no sense data becomes `None`.
 //!
-//! | module | wire format | clause |
+//! | module | wire format | standard |
 //! |---|---|---|
-//! | [`command`] | CDBs of 6, 10, 12 and 16 bytes | SPC-6 6, SBC-4 5, SAM-6 5.2 |
+//! | [`command`] | CDBs of 6, 10, 12 and 16 bytes | SPC-6 clause 6, SBC-4 clause 5 |
 //! | [`sense`] | sense data, fixed and descriptor format | SPC-6 4.4 |
+//! | [`status`] | status codes | SAM-6 5.3 |
+//! | [`task`] | task attributes, task management functions | SAM-6 clauses 8 and 7 |
+//! | [`lun`] | logical unit numbers | SAM-6 4.7 |
+//! | [`inquiry`] | standard INQUIRY data | SPC-6, INQUIRY |
+//! | [`vpd`] | vital product data pages 00h, 80h, 83h, B0h, B1h, B2h | SPC-6 7.7, SBC-4 6.6 |
+//! | [`mode`] | mode parameter header, block descriptors, pages 08h, 0Ah, 1Ch | SPC-6 7.5, SBC-4 6.5 |
+//! | [`capacity`] | READ CAPACITY data | SBC-4, READ CAPACITY |
+//! | [`report_luns`] | REPORT LUNS data | SPC-6, REPORT LUNS |
+//! | [`unmap`] | UNMAP parameter list | SBC-4, UNMAP |
+//!
+//! Commands are cited by name: their clause numbers change from revision to revision.
 //!
 //! Writers of parameter data take the caller's `&mut [u8]`, write as much as it holds and return
 //! the length of the whole answer, so that an allocation length truncates as SPC-6 4.2.5.6 asks:
@@ -16,8 +27,21 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+mod bytes;
+pub mod capacity;
 pub mod command;
+pub mod inquiry;
+pub mod lun;
+pub mod mode;
+pub mod report_luns;
 pub mod sense;
+pub mod status;
+pub mod task;
+pub mod unmap;
+pub mod vpd;
 
 pub use command::{Command, Direction, Transfer};
+pub use lun::Lun;
 pub use sense::{Sense, SenseKey};
+pub use status::Status;
+pub use task::TaskAttribute;

@@ -1,1 +1,44 @@
-//! The host side of a logical unit.
+//! The host's side of a logical unit: everything that outlives a driver or depends on the I_T
+//! nexus.
+//!
+//! [`Target`] judges every command before a buffer is taken for it: [`Target::check`] answers it
+//! from the host's own state, refuses it, or hands it on for the driver ([`Verdict`]).
+//! [`TaskSet`] decides when a task that was handed on may start.
+//!
+//! All of it is sans-I/O: plain state machines without clocks, threads or sockets.
+//!
+//! | module | what | standard |
+//! |---|---|---|
+//! | [`target`] | LUN map, target ports, events that concern several nexuses | SAM-6 4.6, 6 |
+//! | [`unit`] | a logical unit: identity, capacity, limits, mode pages | SPC-6, SBC-4 |
+//! | [`nexus`] | the table of I_T nexuses | SAM-6 4.5 |
+//! | [`attention`] | unit attention conditions | SAM-6 5.14 |
+//! | [`task_set`] | order of tasks | SAM-6 8 |
+//! | [`verdict`] | what [`Target::check`] answers | |
+//!
+//! The stages of a check are modules of their own, in the order of SAM-6 5: LUN, unit attention,
+//! CDB, readiness, then `media` for what is handed on and `answer` for what is not. Reservations
+//! go between unit attention and CDB; mode select and asymmetric access are further answers.
+
+#![forbid(unsafe_code)]
+
+mod answer;
+pub mod attention;
+mod check;
+mod error;
+pub mod identity;
+mod media;
+pub mod nexus;
+pub mod target;
+pub mod task_set;
+pub mod unit;
+pub mod verdict;
+
+pub use attention::UnitAttention;
+pub use error::SpcError;
+pub use identity::Identity;
+pub use nexus::NexusId;
+pub use target::{Scope, Target, TargetPort};
+pub use task_set::TaskSet;
+pub use unit::{Capacity, Limits, LogicalUnit, Provisioning, UnitConfig};
+pub use verdict::{Forwarded, Response, Verdict};

@@ -217,8 +217,7 @@ pub fn write_same_10(lba: u32, blocks: u16, unmap: bool) -> Cdb {
 /// WRITE SAME(16); `no_data_out` sets NDOB.
 #[must_use]
 pub fn write_same_16(lba: u64, blocks: u32, unmap: bool, no_data_out: bool) -> Cdb {
-    block_16(op::WRITE_SAME_16, lba, blocks)
-        .with(1, (u8::from(unmap) << 3) | u8::from(no_data_out))
+    block_16(op::WRITE_SAME_16, lba, blocks).with(1, (u8::from(unmap) << 3) | u8::from(no_data_out))
 }
 
 /// START STOP UNIT.

@@ -1,65 +1,65 @@
-//! Operation codes (SPC-6 annex E, SBC-4 5.1) and the CDB length of each group.
+//! Operation codes (SPC-6 annex E, SBC-4) and the CDB length of each group.
 
 use super::CdbSize;
 
-/// TEST UNIT READY (SPC-6 6.48).
+/// TEST UNIT READY (SPC-6).
 pub const TEST_UNIT_READY: u8 = 0x00;
-/// REQUEST SENSE (SPC-6 6.40).
+/// REQUEST SENSE (SPC-6).
 pub const REQUEST_SENSE: u8 = 0x03;
-/// READ(6) (SBC-2 5.7; obsolete in SBC-4, still sent).
+/// READ(6) (SBC-2; obsolete in SBC-4, still sent).
 pub const READ_6: u8 = 0x08;
-/// WRITE(6) (SBC-2 5.27; obsolete in SBC-4, still sent).
+/// WRITE(6) (SBC-2; obsolete in SBC-4, still sent).
 pub const WRITE_6: u8 = 0x0A;
-/// INQUIRY (SPC-6 6.7).
+/// INQUIRY (SPC-6).
 pub const INQUIRY: u8 = 0x12;
-/// MODE SENSE(6) (SPC-6 6.14).
+/// MODE SENSE(6) (SPC-6).
 pub const MODE_SENSE_6: u8 = 0x1A;
-/// START STOP UNIT (SBC-4 5.31).
+/// START STOP UNIT (SBC-4).
 pub const START_STOP_UNIT: u8 = 0x1B;
-/// READ CAPACITY(10) (SBC-4 5.20).
+/// READ CAPACITY(10) (SBC-4).
 pub const READ_CAPACITY_10: u8 = 0x25;
-/// READ(10) (SBC-4 5.16).
+/// READ(10) (SBC-4).
 pub const READ_10: u8 = 0x28;
-/// WRITE(10) (SBC-4 5.40).
+/// WRITE(10) (SBC-4).
 pub const WRITE_10: u8 = 0x2A;
-/// WRITE AND VERIFY(10) (SBC-4 5.44).
+/// WRITE AND VERIFY(10) (SBC-4).
 pub const WRITE_AND_VERIFY_10: u8 = 0x2E;
-/// VERIFY(10) (SBC-4 5.36).
+/// VERIFY(10) (SBC-4).
 pub const VERIFY_10: u8 = 0x2F;
-/// SYNCHRONIZE CACHE(10) (SBC-4 5.33).
+/// SYNCHRONIZE CACHE(10) (SBC-4).
 pub const SYNCHRONIZE_CACHE_10: u8 = 0x35;
-/// WRITE SAME(10) (SBC-4 5.52).
+/// WRITE SAME(10) (SBC-4).
 pub const WRITE_SAME_10: u8 = 0x41;
-/// UNMAP (SBC-4 5.35).
+/// UNMAP (SBC-4).
 pub const UNMAP: u8 = 0x42;
-/// MODE SENSE(10) (SPC-6 6.15).
+/// MODE SENSE(10) (SPC-6).
 pub const MODE_SENSE_10: u8 = 0x5A;
-/// READ(16) (SBC-4 5.18).
+/// READ(16) (SBC-4).
 pub const READ_16: u8 = 0x88;
-/// WRITE(16) (SBC-4 5.42).
+/// WRITE(16) (SBC-4).
 pub const WRITE_16: u8 = 0x8A;
-/// WRITE AND VERIFY(16) (SBC-4 5.46).
+/// WRITE AND VERIFY(16) (SBC-4).
 pub const WRITE_AND_VERIFY_16: u8 = 0x8E;
-/// VERIFY(16) (SBC-4 5.38).
+/// VERIFY(16) (SBC-4).
 pub const VERIFY_16: u8 = 0x8F;
-/// SYNCHRONIZE CACHE(16) (SBC-4 5.34).
+/// SYNCHRONIZE CACHE(16) (SBC-4).
 pub const SYNCHRONIZE_CACHE_16: u8 = 0x91;
-/// WRITE SAME(16) (SBC-4 5.53).
+/// WRITE SAME(16) (SBC-4).
 pub const WRITE_SAME_16: u8 = 0x93;
 /// SERVICE ACTION IN(16): the service action is in byte 1.
 pub const SERVICE_ACTION_IN_16: u8 = 0x9E;
-/// REPORT LUNS (SPC-6 6.34).
+/// REPORT LUNS (SPC-6).
 pub const REPORT_LUNS: u8 = 0xA0;
-/// READ(12) (SBC-4 5.17).
+/// READ(12) (SBC-4).
 pub const READ_12: u8 = 0xA8;
-/// WRITE(12) (SBC-4 5.41).
+/// WRITE(12) (SBC-4).
 pub const WRITE_12: u8 = 0xAA;
-/// WRITE AND VERIFY(12) (SBC-4 5.45).
+/// WRITE AND VERIFY(12) (SBC-4).
 pub const WRITE_AND_VERIFY_12: u8 = 0xAE;
-/// VERIFY(12) (SBC-4 5.37).
+/// VERIFY(12) (SBC-4).
 pub const VERIFY_12: u8 = 0xAF;
 
-/// READ CAPACITY(16), a service action of [`SERVICE_ACTION_IN_16`] (SBC-4 5.21).
+/// READ CAPACITY(16), a service action of [`SERVICE_ACTION_IN_16`] (SBC-4).
 pub const SA_READ_CAPACITY_16: u8 = 0x10;
 
 /// The CDB length that the group code of `opcode` stands for (SPC-6 4.2.5.1).

@@ -1,0 +1,188 @@
+//! The control socket: one JSON message a packet, descriptors beside it.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Longest control message in bytes.
+pub const MESSAGE_MAX: usize = 128 * 1024;
+/// Most descriptors beside one message.
+pub const DESCRIPTORS_MAX: usize = 128;
+
+/// What can go wrong on a control socket.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// the other side has gone
+    #[error("the other side has closed the control socket")]
+    Closed,
+    /// a system call failed
+    #[error("control socket: {0}")]
+    System(#[from] Errno),
+    /// not a message of this protocol
+    #[error("control message not understood: {0}; host and driver must be of one release")]
+    Malformed(#[from] serde_json::Error),
+    /// too long
+    #[error("control message of {0} bytes; at most {MESSAGE_MAX}")]
+    TooLong(usize),
+}
+
+/// One end of a control socket.
+#[derive(Debug)]
+pub struct Control {
+    socket: OwnedFd,
+    buffer: Vec<u8>,
+}
+
+/// A connected pair of packet sockets.
+pub fn socket_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
+    rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+}
+
+impl Control {
+    /// An end made of a socket.
+    pub fn new(socket: OwnedFd) -> Self {
+        Self { socket, buffer: vec![0; MESSAGE_MAX] }
+    }
+
+    /// A pair: one end, and the other side's socket.
+    pub fn pair() -> Result<(Self, OwnedFd), Errno> {
+        let (ours, theirs) = socket_pair()?;
+        Ok((Self::new(ours), theirs))
+    }
+
+    /// Sends one message with descriptors.
+    pub fn send<M: Serialize>(
+        &self,
+        message: &M,
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<(), ControlError> {
+        let bytes = serde_json::to_vec(message)?;
+        if bytes.len() > MESSAGE_MAX {
+            return Err(ControlError::TooLong(bytes.len()));
+        }
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        if !fds.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
+            return Err(ControlError::System(Errno::TOOMANYREFS));
+        }
+        loop {
+            let sent = rustix::net::sendmsg(
+                &self.socket,
+                &[IoSlice::new(&bytes)],
+                &mut ancillary,
+                SendFlags::NOSIGNAL,
+            );
+            match sent {
+                Ok(_) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(Errno::PIPE | Errno::CONNRESET) => return Err(ControlError::Closed),
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    /// Waits for one message, at most `timeout` (`None`: as long as it takes). `Ok(None)` means the
+    /// time has passed.
+    pub fn receive<M: DeserializeOwned>(
+        &mut self,
+        timeout: Option<core::time::Duration>,
+    ) -> Result<Option<(M, Vec<OwnedFd>)>, ControlError> {
+        if let Some(timeout) = timeout {
+            if !self.readable(timeout)? {
+                return Ok(None);
+            }
+        }
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let received = loop {
+            let mut io = [IoSliceMut::new(&mut self.buffer)];
+            match rustix::net::recvmsg(
+                &self.socket,
+                &mut io,
+                &mut ancillary,
+                RecvFlags::CMSG_CLOEXEC,
+            ) {
+                Ok(r) => break r.bytes,
+                Err(Errno::INTR) => {}
+                Err(Errno::CONNRESET) => return Err(ControlError::Closed),
+                Err(e) => return Err(e.into()),
+            }
+        };
+        if received == 0 {
+            return Err(ControlError::Closed);
+        }
+        let mut fds = Vec::new();
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(rights) = message {
+                fds.extend(rights);
+            }
+        }
+        let bytes = self.buffer.get(..received).unwrap_or_default();
+        Ok(Some((serde_json::from_slice(bytes)?, fds)))
+    }
+
+    fn readable(&self, timeout: core::time::Duration) -> Result<bool, Errno> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let timeout = Timespec {
+            tv_sec: timeout.as_secs().min(i64::MAX as u64) as i64,
+            tv_nsec: i64::from(timeout.subsec_nanos()),
+        };
+        let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(n) => Ok(n != 0),
+            Err(Errno::INTR) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+impl AsFd for Control {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{FromDriver, ToDriver};
+    use std::time::Duration;
+
+    #[test]
+    fn a_message_and_its_descriptors_arrive() {
+        let (host, theirs) = Control::pair().unwrap();
+        let mut driver = Control::new(theirs);
+        let file = tempfile();
+        host.send(
+            &ToDriver::Initialize { options: serde_json::json!({"a": 1}) },
+            &[file.as_fd(); 3],
+        )
+        .unwrap();
+        let (message, fds) = driver.receive::<ToDriver>(None).unwrap().unwrap();
+        assert!(matches!(message, ToDriver::Initialize { options } if options["a"] == 1));
+        assert_eq!(fds.len(), 3);
+        assert!(driver.receive::<ToDriver>(Some(Duration::from_millis(1))).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_closed_or_talkative_peer_is_an_error() {
+        let (mut host, theirs) = Control::pair().unwrap();
+        rustix::io::write(&theirs, b"{\"type\":\"nonsense\"}").unwrap();
+        assert!(matches!(host.receive::<FromDriver>(None), Err(ControlError::Malformed(_))));
+        drop(theirs);
+        assert!(matches!(host.receive::<FromDriver>(None), Err(ControlError::Closed)));
+        assert!(matches!(host.send(&ToDriver::Start, &[]), Err(ControlError::Closed)));
+    }
+
+    fn tempfile() -> OwnedFd {
+        rustix::fs::memfd_create(c"t", rustix::fs::MemfdFlags::CLOEXEC).unwrap()
+    }
+}

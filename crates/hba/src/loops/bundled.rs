@@ -1,0 +1,91 @@
+//! The bundled path: slot indices in rings, up to 32 a call.
+
+use std::sync::atomic::Ordering;
+
+use outboard_slots::doorbell::Doorbell;
+use outboard_slots::spin::{Advice, Spinner};
+use outboard_slots::{Consumer, Entry, MAX_BUNDLE, Producer, Region, Time};
+
+use super::{Orders, sleep_end, this_cpu};
+use crate::mailbox::Mailbox;
+use crate::runner::Runner;
+
+/// Looks at the submission ring between two looks at everything else while spinning.
+const LOOKS: u32 = 8;
+
+/// Runs queue `index` until told to stop. `Err` names what the host did wrong.
+pub(crate) fn bundled(
+    runner: &mut Runner,
+    region: &Region,
+    index: u32,
+    mailbox: &Mailbox,
+) -> Result<(), String> {
+    let Some(words) = region.queue(index) else {
+        return Err(format!("the region has no queue {index}"));
+    };
+    let (mut consumer, mut producer) = (Consumer::new(), Producer::new());
+    let mut spinner = Spinner::new();
+    let mut orders = Orders::default();
+    let mut progress = 0u32;
+    words.driver_cpu.store(this_cpu(), Ordering::Relaxed);
+    loop {
+        let now = Time::now();
+        let waiting = consumer.poll(words.submission).map_err(|e| e.to_string())?;
+        if waiting != 0 {
+            let mut bundle = [Entry::from_bits(0); MAX_BUNDLE];
+            let mut count = 0;
+            while count < MAX_BUNDLE {
+                let Some(entry) = consumer.take(words.submission) else { break };
+                bundle[count] = entry;
+                count += 1;
+            }
+            runner.bundle(&bundle[..count]);
+        }
+        runner.poll(now);
+        for entry in runner.staged().drain(..) {
+            producer.push(words.completion, entry);
+        }
+        let completed = producer.publish(words.completion);
+        if completed != 0 && words.host_flag.must_ring() {
+            words.host_flag.ring();
+        }
+        if mailbox.is_full() {
+            orders.read(mailbox, runner);
+        }
+        if runner.is_managing() {
+            orders.answer(index, consumer.sequence(), runner);
+        }
+        if waiting != 0 || completed != 0 {
+            progress = progress.wrapping_add(1);
+            words.progress.store(progress, Ordering::Relaxed);
+            words.consumed.store(consumer.sequence(), Ordering::Relaxed);
+            spinner.hit(now);
+            continue;
+        }
+        if orders.stopping && runner.in_flight() == 0 {
+            return Ok(());
+        }
+        match spinner.idle(now, Time::NEVER, words.share_a_core()) {
+            Advice::Spin => {}
+            Advice::SleepUntil(advised) => {
+                if let Some(until) = sleep_end(now, advised, runner.next_event()) {
+                    words.in_kernel.store(runner.in_kernel(), Ordering::Relaxed);
+                    words.driver_flag.announce();
+                    let empty = consumer.poll(words.submission).map_err(|e| e.to_string())? == 0;
+                    if empty && !mailbox.is_full() {
+                        runner.wait(Doorbell::Flag(words.driver_flag), until);
+                    }
+                    words.driver_flag.withdraw();
+                    words.driver_cpu.store(this_cpu(), Ordering::Relaxed);
+                    continue;
+                }
+            }
+        }
+        for _ in 0..LOOKS {
+            core::hint::spin_loop();
+            if words.submission.tail.load(Ordering::Relaxed) != consumer.sequence() {
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What can go wrong when the host sets up its logical units. Errors of commands are not here:
+//! they are sense data.
+
+use outboard_scsi::Lun;
+use thiserror::Error;
+
+use crate::unit::LogicalUnit;
+
+/// Why a target, a unit or a nexus could not be set up.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SpcError {
+    /// An identification field is too long, or holds more than printable ASCII.
+    #[error("{field} must be printable ASCII of at most {max} bytes, but is {text:?}")]
+    InvalidText {
+        /// The field's name.
+        field: &'static str,
+        /// Its length in bytes.
+        max: usize,
+        /// What was to be stored.
+        text: String,
+    },
+    /// A block size that is no multiple of 512, or not within 512 bytes and 64 KiB.
+    #[error("block size {0} is not a multiple of 512 from 512 to 65536")]
+    InvalidBlockSize(u32),
+    /// A unit must have at least one block.
+    #[error("a logical unit of 0 blocks cannot be reported")]
+    NoBlocks,
+    /// The LUN is taken; the unit comes back.
+    #[error("LUN {lun} is in use")]
+    LunInUse {
+        /// The LUN.
+        lun: Lun,
+        /// The unit that was to be added.
+        unit: Box<LogicalUnit>,
+    },
+    /// There is no unit at the LUN.
+    #[error("no logical unit at LUN {0}")]
+    NoUnit(Lun),
+    /// All entries of the nexus table are taken.
+    #[error("all {0} I_T nexuses are in use")]
+    TooManyNexuses(u16),
+    /// The target has no port of this identifier.
+    #[error("no target port {0}")]
+    NoPort(u16),
+}
