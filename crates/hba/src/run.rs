@@ -1,7 +1,7 @@
 //! A driver program's `main`: answers the host on the control socket, runs one thread for each
 //! I/O queue.
 
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -17,7 +17,7 @@ use crate::mailbox::{Answer, Mailbox, Order, Waker};
 use crate::protocol::{FromDriver, PROTOCOL, Path, TaskManagement, ToDriver};
 use crate::runner::Runner;
 
-/// The environment variable that names the control socket's descriptor.
+/// The environment variable that says that standard input is the control socket.
 pub const CONTROL_FD_VARIABLE: &str = "OUTBOARD_CONTROL_FD";
 
 /// A driver program's whole `main`. Ends with the host: when it says so, or when it goes away.
@@ -281,22 +281,12 @@ fn single_sockets(fds: &mut impl Iterator<Item = OwnedFd>) -> Option<SingleSocke
     Some(SingleSockets { requests, completions, event })
 }
 
-/// The control socket that the host left open for us.
-#[allow(unsafe_code)]
+/// The control socket: the host passes it as standard input. It is moved away from there, so that
+/// nothing else in the driver can read it by accident.
 fn control_socket() -> Option<OwnedFd> {
-    let fd: i32 = std::env::var(CONTROL_FD_VARIABLE).ok()?.parse().ok()?;
-    if fd < 3 {
-        return None;
-    }
-    // SAFETY: the host opened this descriptor for us across exec and nothing else in this process
-    // owns it: `run` is `main`, called once.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-    // A number that names no descriptor must not be closed on drop.
-    match rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC) {
-        Ok(()) => Some(fd),
-        Err(_) => {
-            std::mem::forget(fd);
-            None
-        }
-    }
+    std::env::var_os(CONTROL_FD_VARIABLE)?;
+    let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).ok()?;
+    let null = std::fs::File::open("/dev/null").ok()?;
+    rustix::stdio::dup2_stdin(&null).ok()?;
+    Some(socket)
 }

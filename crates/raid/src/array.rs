@@ -131,7 +131,7 @@ impl Array {
         if len == 0 && op != Op::Flush {
             return self.end_at_once(caller);
         }
-        let tag = self.in_flight.open(caller).ok_or(reject(DiskError::Busy))?;
+        let Some(tag) = self.in_flight.open(caller) else { return Err(reject(DiskError::Busy)) };
         let (members, in_flight) = (&mut self.members, &mut self.in_flight);
         let submit = |Part { member, offset, len, segments }: Part<'_>| {
             let member = members.get_mut(member).ok_or(DiskError::Gone)?;

@@ -1,7 +1,7 @@
 //! Commands: what a CDB asks for, parsed once.
 //!
-//! [`parse`] turns a CDB into a [`Command`] or into the [`Sense`](crate::Sense) with which to refuse it. Fields
-//! that every target must judge by its own state (protection, ranges, allocation lengths, page
+//! [`parse`] turns a CDB into a [`Command`] or into the [`Sense`](crate::Sense) with which to
+//! refuse it. Fields that every target must judge by its own state (protection, ranges, page
 //! codes) are handed on as they are. New commands are further variants of [`Command`].
 
 pub mod build;

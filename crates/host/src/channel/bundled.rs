@@ -1,0 +1,154 @@
+//! The bundled path, host side: fill slots, publish a bundle, ring only a sleeper.
+
+use std::sync::atomic::Ordering;
+
+use outboard_hba::Path;
+use outboard_slots::spin::{Advice, Spinner};
+use outboard_slots::{
+    Consumer, Entry, ParallelTask, Producer, QueueWords, Region, SENSE_BYTES, TaskExtension, Time,
+};
+
+use super::{Channel, ChannelError, Completed};
+use crate::ledger::Violation;
+
+/// Looks at the completion ring between two looks at the clock while spinning.
+const LOOKS: u32 = 16;
+/// Longest sleep with tasks outstanding, ns: bounds what a lost doorbell can cost.
+const SLEEP_LIMIT_NS: u64 = 100_000_000;
+
+/// One queue pair.
+pub struct Bundled {
+    region: Region,
+    index: u32,
+    submission: Producer,
+    completion: Consumer,
+    spinner: Spinner,
+    /// nexus last written to each slot's extension
+    nexus: Vec<u32>,
+    first_slot: u16,
+    spin: bool,
+}
+
+impl Bundled {
+    /// Queue pair `index` of a fresh region. Without `spin` it sleeps at once when it has to wait.
+    /// `None` if the region has no such queue.
+    pub fn new(region: Region, index: u32, spin: bool) -> Option<Self> {
+        region.queue(index)?;
+        let slots = region.layout().slots_of(index);
+        let channel = Self {
+            index,
+            submission: Producer::new(),
+            completion: Consumer::new(),
+            spinner: Spinner::new(),
+            nexus: vec![u32::MAX; slots.len()],
+            first_slot: slots.start as u16,
+            spin,
+            region,
+        };
+        channel.note_cpu();
+        Some(channel)
+    }
+
+    #[inline]
+    fn words(&self) -> Option<QueueWords<'_>> {
+        self.region.queue(self.index)
+    }
+
+    fn note_cpu(&self) {
+        if let Some(words) = self.words() {
+            let cpu = rustix::thread::sched_getcpu() as u32 + 1;
+            words.host_cpu.store(cpu, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Channel for Bundled {
+    fn path(&self) -> Path {
+        Path::Bundled
+    }
+
+    #[inline]
+    fn push(&mut self, entry: Entry, nexus: u32, task: &ParallelTask) -> Result<(), ChannelError> {
+        let slot = entry.index();
+        self.region.write_task(slot, task);
+        // The extension changes only when another nexus uses the slot: its line stays shared.
+        if let Some(last) = self.nexus.get_mut(usize::from(slot - self.first_slot)) {
+            if *last != nexus {
+                *last = nexus;
+                let nexus = u64::from(nexus);
+                self.region.write_extension(slot, &TaskExtension { nexus, ..TaskExtension::EMPTY });
+            }
+        }
+        let words = self.region.queue(self.index).ok_or(ChannelError::Gone)?;
+        self.submission.push(words.submission, entry);
+        Ok(())
+    }
+
+    #[inline]
+    fn publish(&mut self, _now: Time) -> Result<(), ChannelError> {
+        if self.submission.unpublished() == 0 {
+            return Ok(());
+        }
+        let words = self.region.queue(self.index).ok_or(ChannelError::Gone)?;
+        self.submission.publish(words.submission);
+        if words.driver_flag.must_ring() {
+            words.driver_flag.ring();
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn reap(&mut self, now: Time, completed: &mut Vec<Completed>) -> Result<(), ChannelError> {
+        let words = self.region.queue(self.index).ok_or(ChannelError::Gone)?;
+        let count = self.completion.poll(words.completion).map_err(Violation::Ring)?;
+        if count == 0 {
+            return Ok(());
+        }
+        self.spinner.hit(now);
+        for _ in 0..count {
+            let Some(entry) = self.completion.take(words.completion) else { break };
+            let slot = entry.index();
+            let head = self.region.read_response(slot).ok_or(Violation::Index { slot })?;
+            completed.push(Completed { entry, head });
+        }
+        Ok(())
+    }
+
+    fn sense(&self, slot: u16, out: &mut [u8; SENSE_BYTES]) {
+        self.region.read_sense(slot, out);
+    }
+
+    fn idle(&mut self, now: Time, until: Time, outstanding: usize) {
+        let Some(words) = self.region.queue(self.index) else { return };
+        let mut end = until;
+        if outstanding != 0 {
+            end = end.min(now.plus_nanos(SLEEP_LIMIT_NS));
+            if self.spin {
+                match self.spinner.idle(now, end, words.share_a_core()) {
+                    Advice::SleepUntil(advised) => end = end.min(advised),
+                    Advice::Spin => {
+                        for _ in 0..LOOKS {
+                            if words.completion.tail.load(Ordering::Relaxed)
+                                != self.completion.sequence()
+                            {
+                                return;
+                            }
+                            core::hint::spin_loop();
+                        }
+                        return;
+                    }
+                }
+            }
+        }
+        words.host_flag.announce();
+        if self.completion.poll(words.completion) == Ok(0) {
+            words.host_flag.sleep(end.since(now));
+        }
+        words.host_flag.withdraw();
+        self.note_cpu();
+    }
+
+    fn sequence(&self) -> u32 {
+        self.submission.sequence()
+    }
+}

@@ -1,0 +1,74 @@
+//! Channels: how tasks reach a driver's queue and come back. One for each path that is compared.
+
+mod bundled;
+mod resident;
+mod single;
+
+use outboard_hba::Path;
+use outboard_slots::{Entry, ParallelTask, ResponseHead, SENSE_BYTES, Time};
+
+use crate::ledger::Violation;
+
+pub use bundled::Bundled;
+pub use resident::Resident;
+pub use single::{Single, SingleEnds};
+
+/// A completion: the ring entry and a private copy of the response's head.
+#[derive(Clone, Copy, Debug)]
+pub struct Completed {
+    /// which submission
+    pub entry: Entry,
+    /// its response
+    pub head: ResponseHead,
+}
+
+/// Why a channel can no longer be used.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChannelError {
+    /// the driver's end has gone
+    #[error("the driver has gone")]
+    Gone,
+    /// the driver refused a task on the single path
+    #[error(
+        "the driver refused the task in slot {slot} with service response {response}; it must accept each task and complete it, failing if need be"
+    )]
+    Refused {
+        /// the slot
+        slot: u16,
+        /// as answered
+        response: u64,
+    },
+    /// a message is malformed
+    #[error("single path: {0}")]
+    Malformed(String),
+    /// the completion ring is spoiled
+    #[error(transparent)]
+    Violation(#[from] Violation),
+}
+
+/// One queue of a driver, seen from the host's I/O thread.
+pub trait Channel: Send {
+    /// Which path it is.
+    fn path(&self) -> Path;
+
+    /// Fills a command slot and queues it for the driver, who sees it with the next
+    /// [`Self::publish`] at the latest.
+    fn push(&mut self, entry: Entry, nexus: u32, task: &ParallelTask) -> Result<(), ChannelError>;
+
+    /// Hands everything pushed to the driver: a bundle.
+    fn publish(&mut self, now: Time) -> Result<(), ChannelError>;
+
+    /// Takes what the driver has completed. What is in it is not yet checked.
+    fn reap(&mut self, now: Time, completed: &mut Vec<Completed>) -> Result<(), ChannelError>;
+
+    /// The sense buffer of a response just reaped.
+    fn sense(&self, slot: u16, out: &mut [u8; SENSE_BYTES]);
+
+    /// The last reap found nothing: look again at once, or sleep until the driver completes
+    /// something, at most until `until`. Without `outstanding` tasks there is nothing to spin for.
+    fn idle(&mut self, now: Time, until: Time, outstanding: usize);
+
+    /// Submission sequence so far, for task management.
+    fn sequence(&self) -> u32;
+}

@@ -1,0 +1,247 @@
+//! The conversation that starts a driver, as a state machine: what to send next, what an answer
+//! must be. Sans-I/O; the deadlines are the caller's.
+
+use outboard_hba::protocol::{FromDriver, PROTOCOL, ToDriver};
+use outboard_hba::report::check_identifiers;
+use outboard_hba::{HbaReport, Manifest, ManifestError, Path, ReportError};
+
+/// Where the conversation is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// version and manifest
+    Hello,
+    /// the controller opens its device and reports itself
+    Initialize,
+    /// the region is mapped
+    Map,
+    /// I/O threads start
+    Start,
+    /// tasks may come
+    Running,
+}
+
+impl Step {
+    /// As in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hello => "hello",
+            Self::Initialize => "initialize",
+            Self::Map => "map",
+            Self::Start => "start",
+            Self::Running => "running",
+        }
+    }
+}
+
+/// Why a driver was not activated. Each names the rule and the mend.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ActivationError {
+    /// another protocol version
+    #[error(
+        "the driver speaks protocol version {theirs}, this host version {PROTOCOL}; build both from one release"
+    )]
+    Protocol {
+        /// the driver's
+        theirs: u32,
+    },
+    /// mistakes in the manifest
+    #[error("the manifest of driver {identifier} is refused:\n{}", list(.errors))]
+    Manifest {
+        /// the driver
+        identifier: String,
+        /// the mistakes
+        errors: Vec<ManifestError>,
+    },
+    /// a report that breaks a rule
+    #[error("driver {identifier} reports what cannot be: {error}")]
+    Report {
+        /// the driver
+        identifier: String,
+        /// the mistake
+        error: ReportError,
+    },
+    /// the driver gave up
+    #[error("driver failed in {step}: {reason}")]
+    Failed {
+        /// what it was doing
+        step: String,
+        /// its reason
+        reason: String,
+    },
+    /// an answer to something else
+    #[error(
+        "the driver answered {step} with another message; host and driver must be of one release"
+    )]
+    OutOfTurn {
+        /// the step
+        step: &'static str,
+    },
+}
+
+fn list(errors: &[ManifestError]) -> String {
+    errors.iter().map(|e| format!("  - {e}")).collect::<Vec<_>>().join("\n")
+}
+
+/// A driver's start.
+#[derive(Debug)]
+pub struct Activation {
+    step: Step,
+    options: serde_json::Value,
+    path: Path,
+    manifest: Option<Manifest>,
+    report: Option<HbaReport>,
+    identifiers: Vec<u32>,
+    declined: Option<String>,
+}
+
+impl Activation {
+    /// With the driver's options, to be served on `path`.
+    pub fn new(options: serde_json::Value, path: Path) -> Self {
+        Self {
+            step: Step::Hello,
+            options,
+            path,
+            manifest: None,
+            report: None,
+            identifiers: Vec::new(),
+            declined: None,
+        }
+    }
+
+    /// Where it is.
+    pub fn step(&self) -> Step {
+        self.step
+    }
+
+    /// What to send in this step; `None` when there is nothing left.
+    pub fn message(&self) -> Option<ToDriver> {
+        match self.step {
+            Step::Hello => Some(ToDriver::Hello { protocol: PROTOCOL }),
+            Step::Initialize => Some(ToDriver::Initialize { options: self.options.clone() }),
+            Step::Map => Some(ToDriver::Map { path: self.path }),
+            Step::Start => Some(ToDriver::Start),
+            Step::Running => None,
+        }
+    }
+
+    /// Takes the driver's answer and goes on.
+    pub fn answer(&mut self, message: FromDriver) -> Result<Step, ActivationError> {
+        let identifier = || {
+            self.manifest.as_ref().map_or_else(|| "(unknown)".to_owned(), |m| m.identifier.clone())
+        };
+        self.step = match (self.step, message) {
+            (_, FromDriver::Failed { step, reason }) => {
+                return Err(ActivationError::Failed { step, reason });
+            }
+            (Step::Hello, FromDriver::Hello { protocol, manifest }) => {
+                if protocol != PROTOCOL {
+                    return Err(ActivationError::Protocol { theirs: protocol });
+                }
+                if let Err(errors) = manifest.check() {
+                    let identifier = manifest.identifier;
+                    return Err(ActivationError::Manifest { identifier, errors });
+                }
+                self.manifest = Some(manifest);
+                Step::Initialize
+            }
+            (Step::Initialize, FromDriver::Initialized { report, queues }) => {
+                let made = self.manifest.as_ref().map_or(Ok(()), |m| m.check_made(&queues));
+                if let Err(errors) = made {
+                    return Err(ActivationError::Manifest { identifier: identifier(), errors });
+                }
+                if let Err(error) = report.check() {
+                    return Err(ActivationError::Report { identifier: identifier(), error });
+                }
+                self.report = Some(report);
+                Step::Map
+            }
+            (Step::Map, FromDriver::Mapped { declined, identifiers }) => {
+                if let Err(error) = check_identifiers(&identifiers) {
+                    return Err(ActivationError::Report { identifier: identifier(), error });
+                }
+                self.declined = declined;
+                self.identifiers = identifiers;
+                Step::Start
+            }
+            (Step::Start, FromDriver::Started) => Step::Running,
+            (step, _) => return Err(ActivationError::OutOfTurn { step: step.name() }),
+        };
+        Ok(self.step)
+    }
+
+    /// The driver's manifest, once it has come.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_ref()
+    }
+
+    /// The controller's report, once it has come.
+    pub fn report(&self) -> Option<&HbaReport> {
+        self.report.as_ref()
+    }
+
+    /// Task identifiers by slot.
+    pub fn identifiers(&self) -> &[u32] {
+        &self.identifiers
+    }
+
+    /// Why the bundled path was declined, if it was.
+    pub fn declined(&self) -> Option<&str> {
+        self.declined.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use outboard_hba::testkit::Ram;
+    use outboard_hba::{Controller, Method, QueueKind};
+
+    fn hello(manifest: Manifest) -> FromDriver {
+        FromDriver::Hello { protocol: PROTOCOL, manifest }
+    }
+
+    #[test]
+    fn a_sound_driver_comes_up_in_four_steps() {
+        let mut a = Activation::new(serde_json::Value::Null, Path::Bundled);
+        assert!(matches!(a.message(), Some(ToDriver::Hello { .. })));
+        assert_eq!(a.answer(hello(Ram::default().manifest())), Ok(Step::Initialize));
+        let report = FromDriver::Initialized { report: Ram::report(), queues: vec![] };
+        assert_eq!(a.answer(report), Ok(Step::Map));
+        let mapped = FromDriver::Mapped { declined: None, identifiers: vec![1, 2] };
+        assert_eq!(a.answer(mapped), Ok(Step::Start));
+        assert_eq!(a.answer(FromDriver::Started), Ok(Step::Running));
+        assert!(a.message().is_none());
+    }
+
+    #[test]
+    fn the_vendors_mistake_is_refused_before_a_task() {
+        let manifest = Manifest::new("com.vendor.raid", "1.0")
+            .queue("MyParallelIOQueue", QueueKind::Serial)
+            .bind(Method::ProcessParallelTask, "MyParallelIOQueue");
+        let mut a = Activation::new(serde_json::Value::Null, Path::Single);
+        let text = a.answer(hello(manifest)).unwrap_err().to_string();
+        for part in ["com.vendor.raid", "UserProcessParallelTask", "MyParallelIOQueue", "Remove"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_version_and_a_wrong_turn_are_refused() {
+        let mut a = Activation::new(serde_json::Value::Null, Path::Bundled);
+        let manifest = Ram::default().manifest();
+        let other = FromDriver::Hello { protocol: 99, manifest };
+        assert_eq!(a.answer(other), Err(ActivationError::Protocol { theirs: 99 }));
+        let early = a.answer(FromDriver::Started);
+        assert_eq!(early, Err(ActivationError::OutOfTurn { step: "hello" }));
+    }
+
+    #[test]
+    fn identifier_zero_is_refused() {
+        let mut a = Activation::new(serde_json::Value::Null, Path::Bundled);
+        a.answer(hello(Ram::default().manifest())).unwrap();
+        a.answer(FromDriver::Initialized { report: Ram::report(), queues: vec![] }).unwrap();
+        let mapped = FromDriver::Mapped { declined: None, identifiers: vec![0] };
+        assert!(matches!(a.answer(mapped), Err(ActivationError::Report { .. })));
+    }
+}

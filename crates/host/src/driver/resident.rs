@@ -1,0 +1,60 @@
+//! The resident attachment: the same controller, linked into the host and called directly. Its
+//! start follows the same steps and the same checks as a process'.
+
+use std::os::fd::OwnedFd;
+
+use outboard_hba::report::check_identifiers;
+use outboard_hba::{
+    Controller, DispatchQueues, DriverError, HbaReport, ManifestError, QueueSetup, ReportError,
+    Runner, Startup,
+};
+use outboard_slots::Region;
+
+use super::process::Options;
+use crate::channel::Resident;
+
+/// Why a controller could not be attached.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResidentError {
+    /// the manifest
+    #[error("the manifest is refused: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Manifest(Vec<ManifestError>),
+    /// the controller gave up
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// the report
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// the region
+    #[error(transparent)]
+    Region(#[from] outboard_slots::RegionError),
+}
+
+/// Brings a controller up in this thread. Returns its report, its task identifiers, its region and
+/// the channel to its one queue.
+pub fn attach_resident<C: Controller>(
+    mut controller: C,
+    options: serde_json::Value,
+    descriptors: Vec<OwnedFd>,
+    attach: &Options,
+) -> Result<(HbaReport, Vec<u32>, Region, Resident), ResidentError> {
+    let manifest = controller.manifest();
+    manifest.check().map_err(ResidentError::Manifest)?;
+    let queues = DispatchQueues::default();
+    let mut startup = Startup { options, descriptors, queues: queues.clone() };
+    let report = controller.initialize(&mut startup)?;
+    manifest.check_made(&queues.names()).map_err(ResidentError::Manifest)?;
+    report.check()?;
+    let region = Region::create(attach.region(report.maximum_task_count))?;
+    region.memory().populate().map_err(outboard_slots::RegionError::from)?;
+    let slots = region.layout().slots();
+    let identifiers: Vec<_> = (0..slots).map(|s| controller.map_hba_data(s as u16)).collect();
+    check_identifiers(&identifiers)?;
+    let setup = QueueSetup { index: 0, region: region.clone(), mapped: true };
+    let queue = controller.open_queue(&setup)?;
+    controller.start()?;
+    let runner = Runner::new(Box::new(queue), &setup);
+    let channel = Resident::new(runner, region.clone());
+    Ok((report, identifiers, region, channel))
+}

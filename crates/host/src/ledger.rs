@@ -1,0 +1,298 @@
+//! The ledger: the host's own book of every task, slot by slot. What a driver says is checked
+//! against it, and after a driver's death the command slots are rebuilt from it. Sans-I/O.
+
+use outboard_slots::{Entry, ParallelTask, Time};
+
+use crate::buffers::Buffer;
+
+/// Where a slot is in its life.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SlotState {
+    /// nobody's
+    #[default]
+    Free,
+    /// the front end puts data into the buffer
+    Filling,
+    /// complete, and waits for its turn in the task set
+    Waiting,
+    /// the driver's
+    InDriver,
+    /// ended; the front end takes data out of the buffer
+    Sending,
+    /// the task has been ended for the initiator, but the driver may still touch the slot and the
+    /// buffer: nobody's until the fence
+    Quarantined,
+}
+
+/// One task.
+#[derive(Clone, Copy, Debug)]
+pub struct Record {
+    /// where it is
+    pub state: SlotState,
+    /// an abort waits for its end
+    pub aborted: bool,
+    /// it changes the medium
+    pub writes: bool,
+    /// driver deaths it was in flight at, in a row
+    pub deaths: u8,
+    /// which step of giving up it has reached
+    pub given_up: u8,
+    /// LUN, flat
+    pub lun: u16,
+    /// number of the I_T nexus
+    pub nexus: u32,
+    /// generation of the submission that the driver holds
+    pub generation: u64,
+    /// order of reception
+    pub order: u64,
+    /// the front end's name for it
+    pub cookie: u64,
+    /// when the host gives it up
+    pub deadline: Time,
+    /// its data
+    pub buffer: Buffer,
+    /// its command slot, as submitted
+    pub task: ParallelTask,
+}
+
+impl Record {
+    const FREE: Self = Self {
+        state: SlotState::Free,
+        aborted: false,
+        writes: false,
+        deaths: 0,
+        given_up: 0,
+        lun: 0,
+        nexus: 0,
+        generation: 0,
+        order: 0,
+        cookie: 0,
+        deadline: Time::NEVER,
+        buffer: Buffer::EMPTY,
+        task: ParallelTask::EMPTY,
+    };
+}
+
+/// A completion that cannot be what it says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// no such slot
+    #[error("completion of slot {slot}, which this queue does not have")]
+    Index {
+        /// the slot
+        slot: u16,
+    },
+    /// not the driver's
+    #[error("completion of slot {slot}, which the driver does not own (completed twice?)")]
+    NotOwned {
+        /// the slot
+        slot: u16,
+    },
+    /// of another submission
+    #[error(
+        "completion of slot {slot} with generation {got}; the slot holds generation {expected}"
+    )]
+    Generation {
+        /// the slot
+        slot: u16,
+        /// as completed
+        got: u64,
+        /// as submitted
+        expected: u64,
+    },
+    /// response version
+    #[error(
+        "response in slot {slot} has version {version}; set SCSIUserParallelResponse.version to 1"
+    )]
+    Version {
+        /// the slot
+        slot: u16,
+        /// as found
+        version: u64,
+    },
+    /// identifier or target
+    #[error(
+        "response in slot {slot} names task {got} of target {target}; the command was task {expected}: copy fControllerTaskIdentifier and fTargetID"
+    )]
+    Identifier {
+        /// the slot
+        slot: u16,
+        /// as found
+        got: u64,
+        /// target as found
+        target: u64,
+        /// as submitted
+        expected: u64,
+    },
+    /// status or service response
+    #[error(
+        "response in slot {slot} has service response {service} with status {status:#04x}, which do not fit together"
+    )]
+    Status {
+        /// the slot
+        slot: u16,
+        /// as found
+        service: u32,
+        /// as found
+        status: u32,
+    },
+    /// byte count
+    #[error("response in slot {slot} claims {bytes} bytes transferred; the task has {expected}")]
+    Bytes {
+        /// the slot
+        slot: u16,
+        /// as found
+        bytes: u64,
+        /// as submitted
+        expected: u64,
+    },
+    /// a ring index jumped
+    #[error("{0}")]
+    Ring(outboard_slots::RingViolation),
+}
+
+impl Violation {
+    /// The slot whose task is known to be meant, if any.
+    pub const fn task(&self) -> Option<u16> {
+        match *self {
+            Self::Version { slot, .. }
+            | Self::Identifier { slot, .. }
+            | Self::Status { slot, .. }
+            | Self::Bytes { slot, .. } => Some(slot),
+            _ => None,
+        }
+    }
+}
+
+/// The book.
+#[derive(Debug)]
+pub struct Ledger {
+    first_slot: u16,
+    records: Vec<Record>,
+    free: Vec<u16>,
+    next_order: u64,
+}
+
+impl Ledger {
+    /// For the slots `first_slot ..  first_slot + slots`.
+    pub fn new(first_slot: u16, slots: u16) -> Self {
+        Self {
+            first_slot,
+            records: vec![Record::FREE; usize::from(slots)],
+            // The last used is the next used: its lines are warm.
+            free: (0..slots).rev().map(|s| first_slot + s).collect(),
+            next_order: 0,
+        }
+    }
+
+    /// Takes a free slot for filling; `None` if none is free.
+    #[inline]
+    pub fn take(&mut self) -> Option<u16> {
+        let slot = self.free.pop()?;
+        let order = self.next_order;
+        self.next_order += 1;
+        let record = &mut self.records[usize::from(slot - self.first_slot)];
+        debug_assert_eq!(record.state, SlotState::Free);
+        record.state = SlotState::Filling;
+        record.order = order;
+        record.aborted = false;
+        record.deaths = 0;
+        record.given_up = 0;
+        Some(slot)
+    }
+
+    /// Frees a slot.
+    #[inline]
+    pub fn release(&mut self, slot: u16) {
+        if let Some(record) = self.record_mut(slot) {
+            debug_assert_ne!(record.state, SlotState::Free);
+            record.state = SlotState::Free;
+            self.free.push(slot);
+        }
+    }
+
+    /// A slot's record.
+    #[inline]
+    pub fn record(&self, slot: u16) -> Option<&Record> {
+        self.records.get(usize::from(slot.wrapping_sub(self.first_slot)))
+    }
+
+    /// A slot's record, to change.
+    #[inline]
+    pub fn record_mut(&mut self, slot: u16) -> Option<&mut Record> {
+        self.records.get_mut(usize::from(slot.wrapping_sub(self.first_slot)))
+    }
+
+    /// Hands a slot to the driver under a new generation.
+    #[inline]
+    pub fn submit(&mut self, slot: u16) -> Option<Entry> {
+        let record = self.record_mut(slot)?;
+        record.generation = Entry::next_generation(record.generation);
+        record.state = SlotState::InDriver;
+        Some(Entry::new(slot, record.generation))
+    }
+
+    /// Checks that a completion names a task the driver owns.
+    #[inline]
+    pub fn owned(&self, entry: Entry) -> Result<&Record, Violation> {
+        let slot = entry.index();
+        let record = self.record(slot).ok_or(Violation::Index { slot })?;
+        if record.state != SlotState::InDriver {
+            return Err(Violation::NotOwned { slot });
+        }
+        if record.generation != entry.generation() {
+            let (got, expected) = (entry.generation(), record.generation);
+            return Err(Violation::Generation { slot, got, expected });
+        }
+        Ok(record)
+    }
+
+    /// Every slot with its record.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, &Record)> {
+        self.records.iter().enumerate().map(|(i, r)| (self.first_slot + i as u16, r))
+    }
+
+    /// Slots in `state`, oldest task first.
+    pub fn in_order(&self, state: SlotState) -> Vec<u16> {
+        let mut slots: Vec<_> = self.iter().filter(|(_, r)| r.state == state).collect();
+        slots.sort_by_key(|(_, r)| r.order);
+        slots.into_iter().map(|(s, _)| s).collect()
+    }
+
+    /// Slots not free.
+    pub fn in_use(&self) -> usize {
+        self.records.len() - self.free.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_completion_is_seen_even_after_reuse() {
+        let mut l = Ledger::new(32, 4);
+        let slot = l.take().unwrap();
+        let first = l.submit(slot).unwrap();
+        assert!(l.owned(first).is_ok());
+        l.release(slot);
+        assert!(matches!(l.owned(first), Err(Violation::NotOwned { .. })));
+        assert_eq!(l.take(), Some(slot));
+        let second = l.submit(slot).unwrap();
+        assert!(matches!(l.owned(first), Err(Violation::Generation { .. })));
+        assert!(l.owned(second).is_ok());
+        assert!(matches!(l.owned(Entry::new(31, 1)), Err(Violation::Index { .. })));
+        assert!(matches!(l.owned(Entry::new(36, 1)), Err(Violation::Index { .. })));
+    }
+
+    #[test]
+    fn slots_run_out_and_come_back() {
+        let mut l = Ledger::new(0, 2);
+        let (a, b) = (l.take().unwrap(), l.take().unwrap());
+        assert!(l.take().is_none());
+        assert_eq!(l.in_order(SlotState::Filling), [a, b]);
+        l.release(a);
+        assert_eq!((l.take(), l.in_use()), (Some(a), 2));
+    }
+}
