@@ -12,7 +12,7 @@ use crate::contract::DiskError;
 use crate::uring::{Io, Ring, SetupError};
 
 /// How an engine is made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct EngineConfig {
     /// requests that may be in flight on each of its disks, 1 to [`EngineConfig::DEPTH_LIMIT`]
     pub depth: u32,
@@ -61,6 +61,12 @@ pub enum EngineError {
         /// the kernel's answer
         source: Errno,
     },
+    /// The ring has stopped working; what is in the kernel ends, but nobody hears of it.
+    #[error("io_uring_enter failed: {source}; restart the driver")]
+    RingLost {
+        /// the kernel's answer
+        source: Errno,
+    },
     /// No room in the table of files.
     #[error("{disk} cannot be registered ({source}); a queue has room for {} files", Ring::FILES)]
     TooManyFiles {
@@ -73,8 +79,8 @@ pub enum EngineError {
 
 /// One I/O queue's means, lent to its disks call by call.
 ///
-/// It may be made by any thread and belongs to the thread that first turns it, waits on it or
-/// attaches a file to it.
+/// It may be made, and its disks attached, by any thread; it belongs to the thread that first turns
+/// it or waits on it, and is dropped there.
 pub struct Engine {
     ring: Option<Ring>,
     memory: Memory,
@@ -98,7 +104,7 @@ impl Engine {
     /// in bytes) that requests will name: it is pinned once instead of once per request. Where that
     /// is refused the engine works without and says so in [`Engine::notes`].
     pub fn new(
-        config: &EngineConfig,
+        config: EngineConfig,
         memory: Memory,
         registered: Option<(u64, u64)>,
     ) -> Result<Self, EngineError> {
@@ -188,6 +194,13 @@ impl Engine {
         self.ring.as_ref().map_or(0, Ring::in_kernel)
     }
 
+    /// Why the engine has stopped working, if it has: never on a healthy system. Its disks refuse
+    /// new requests then, and those in flight do not complete.
+    pub fn failed(&self) -> Option<EngineError> {
+        let source = self.ring.as_ref()?.failed()?;
+        Some(EngineError::RingLost { source })
+    }
+
     /// What works less well here than it could, why, and the mend; for a human.
     pub fn notes(&self) -> &[String] {
         &self.notes
@@ -199,10 +212,8 @@ impl Engine {
         disk: &str,
         file: BorrowedFd<'_>,
     ) -> Result<(u32, u32), EngineError> {
-        let ring = self
-            .ring
-            .as_mut()
-            .ok_or_else(|| EngineError::NoRing { disk: disk.to_owned() })?;
+        let ring =
+            self.ring.as_mut().ok_or_else(|| EngineError::NoRing { disk: disk.to_owned() })?;
         let file = ring
             .add_file(file)
             .map_err(|source| EngineError::TooManyFiles { disk: disk.to_owned(), source })?;

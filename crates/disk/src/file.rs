@@ -5,6 +5,8 @@
 //! submitted again for the rest. `fua` is `RWF_DSYNC`, a flush is `fdatasync`, a discard punches a
 //! hole; a block device understands the same calls.
 
+use outboard_slots::Time;
+
 use crate::contract::{Completion, Disk, DiskError, Limits, Op, Rejected, Request, Segment};
 use crate::engine::{Ended, Engine};
 use crate::uring::{Command, Io};
@@ -31,6 +33,8 @@ struct Slot {
     offset: u64,
     len: u64,
     done: u64,
+    /// asked for as ZERO_RANGE, which keeps the blocks
+    zero_range: bool,
     segments: Vec<Segment>,
 }
 
@@ -43,6 +47,7 @@ impl FileDisk {
             offset: 0,
             len: 0,
             done: 0,
+            zero_range: false,
             segments: Vec::with_capacity(SEGMENTS_KEPT),
         };
         Self {
@@ -59,12 +64,12 @@ impl FileDisk {
     }
 
     fn queue(&self, engine: &mut Engine, slot: u32) -> Result<(), DiskError> {
-        let Slot { op, offset, len, done, segments, .. } = &self.slots[slot as usize];
+        let Slot { op, offset, len, done, zero_range, segments, .. } = &self.slots[slot as usize];
         let command = match op {
             Op::Read => Command::Read,
             Op::Write { fua } => Command::Write { dsync: *fua },
             Op::Flush => Command::Sync,
-            Op::WriteZeroes { may_unmap: false } if self.zero_range => {
+            Op::WriteZeroes { .. } if *zero_range => {
                 Command::Allocate(libc::FALLOC_FL_ZERO_RANGE | libc::FALLOC_FL_KEEP_SIZE)
             }
             Op::Discard | Op::WriteZeroes { .. } => {
@@ -77,16 +82,14 @@ impl FileDisk {
 
     /// What the kernel's answer means: ended, or to be submitted again (`None`).
     fn judge(&mut self, Ended { slot, result }: Ended) -> Option<Result<(), DiskError>> {
-        let zero_range = &mut self.zero_range;
         let slot = &mut self.slots[slot as usize];
         if result < 0 {
             return match -result {
                 libc::EAGAIN | libc::EINTR => None,
                 // a file system without ZERO_RANGE: a hole reads as zeroes as well
-                libc::EOPNOTSUPP
-                    if *zero_range && slot.op == Op::WriteZeroes { may_unmap: false } =>
-                {
-                    *zero_range = false;
+                libc::EOPNOTSUPP if slot.zero_range => {
+                    slot.zero_range = false;
+                    self.zero_range = false;
                     None
                 }
                 errno => Some(Err(disk_error(errno, slot.op, slot.offset + slot.done))),
@@ -124,7 +127,7 @@ impl Disk for FileDisk {
             }
             _ => {}
         }
-        if self.ended.len() + self.in_flight() as usize >= self.slots.len() {
+        if self.in_flight() as usize >= self.slots.len() {
             return refuse(DiskError::Busy);
         }
         if request.len == 0 && request.op != Op::Flush {
@@ -135,6 +138,7 @@ impl Disk for FileDisk {
         let place = &mut self.slots[slot as usize];
         (place.tag, place.op, place.done) = (request.tag, request.op, 0);
         (place.offset, place.len) = (request.offset, request.len);
+        place.zero_range = self.zero_range && request.op == Op::WriteZeroes { may_unmap: false };
         place.segments.clear();
         place.segments.extend_from_slice(request.segments);
         self.queue(engine, slot).or_else(|error| {
@@ -167,9 +171,9 @@ impl Disk for FileDisk {
         }
     }
 
-    fn next_event(&self) -> outboard_slots::Time {
+    fn next_event(&self) -> Time {
         let waiting = !self.ended.is_empty() || !self.again.is_empty();
-        if waiting { outboard_slots::Time::ZERO } else { outboard_slots::Time::NEVER }
+        if waiting { Time::ZERO } else { Time::NEVER }
     }
 
     fn in_flight(&self) -> u32 {
@@ -181,7 +185,11 @@ impl Disk for FileDisk {
 fn disk_error(errno: i32, op: Op, at: u64) -> DiskError {
     let writes = !matches!(op, Op::Read | Op::Flush);
     match errno {
-        libc::EIO | libc::EREMOTEIO | libc::ENODATA | libc::EILSEQ | libc::EBADMSG
+        libc::EIO
+        | libc::EREMOTEIO
+        | libc::ENODATA
+        | libc::EILSEQ
+        | libc::EBADMSG
         | libc::EUCLEAN => DiskError::Medium { at },
         libc::ENOSPC | libc::EDQUOT => DiskError::NoSpace,
         libc::ENODEV | libc::ENXIO | libc::ENOMEDIUM | libc::ESHUTDOWN => DiskError::Gone,
@@ -194,3 +202,27 @@ fn disk_error(errno: i32, op: Op, at: u64) -> DiskError {
 
 /// Segments that a slot has room for from the start.
 const SEGMENTS_KEPT: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_kernel_have_a_meaning() {
+        let write = Op::Write { fua: false };
+        for (errno, op, error) in [
+            (libc::EIO, Op::Read, DiskError::Medium { at: 4096 }),
+            (libc::EIO, Op::Flush, DiskError::Medium { at: 4096 }),
+            (libc::ENOSPC, write, DiskError::NoSpace),
+            (libc::EDQUOT, write, DiskError::NoSpace),
+            (libc::ENXIO, Op::Read, DiskError::Gone),
+            (libc::EROFS, write, DiskError::ReadOnly),
+            (libc::EBADF, Op::Discard, DiskError::ReadOnly),
+            (libc::EBADF, Op::Read, DiskError::System { errno: libc::EBADF }),
+            (libc::EOPNOTSUPP, Op::Discard, DiskError::Unsupported),
+            (libc::EINVAL, Op::Read, DiskError::System { errno: libc::EINVAL }),
+        ] {
+            assert_eq!(disk_error(errno, op, 4096), error);
+        }
+    }
+}

@@ -140,7 +140,11 @@ fn parse_kind(head: &str, query: &mut Query<'_>) -> Result<DiskKind, SpecError> 
     match (scheme, rest) {
         ("file", path) => {
             let path = format::percent_decode(path).ok_or_else(|| {
-                query.error(path, "% stands for a byte in two hexadecimal digits", "write %25 for %")
+                query.error(
+                    path,
+                    "% stands for a byte in two hexadecimal digits",
+                    "write %25 for %",
+                )
             })?;
             parse_file(path, query)
         }
@@ -172,7 +176,7 @@ fn parse_file(path: String, query: &mut Query<'_>) -> Result<DiskKind, SpecError
 fn parse_len(text: &str, query: &Query<'_>) -> Result<u64, SpecError> {
     let rule = "a size is a multiple of 512 bytes, at least one block, at most 8Ei";
     parse_size(text)
-        .filter(|&len| len > 0 && len % 512 == 0 && i64::try_from(len).is_ok())
+        .filter(|&len| len > 0 && len.is_multiple_of(512) && i64::try_from(len).is_ok())
         .ok_or_else(|| query.error(text, rule, "for example 1Gi or 500G"))
 }
 

@@ -36,7 +36,7 @@ pub fn format_size(bytes: u64) -> String {
 pub fn format_rate(rate: u64) -> String {
     for (suffix, scale) in [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)] {
         // one decimal place is enough to write most rates as people do
-        if rate >= scale && rate % (scale / 10) == 0 {
+        if rate >= scale && rate.is_multiple_of(scale / 10) {
             let tenths = rate / (scale / 10);
             return match tenths % 10 {
                 0 => format!("{}{suffix}", tenths / 10),
@@ -53,12 +53,14 @@ pub fn format_duration(nanos: u64) -> String {
 }
 
 fn parse_scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
+    let digits =
+        text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
     let (number, unit) = text.split_at(digits);
     let scale = units.iter().find(|(name, _)| *name == unit)?.1;
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let has_digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
-    if !has_digits(whole) || (number.contains('.') && !has_digits(fraction)) || fraction.len() > 12 {
+    if !has_digits(whole) || (number.contains('.') && !has_digits(fraction)) || fraction.len() > 12
+    {
         return None;
     }
     let ten = 10_u128.pow(fraction.len() as u32);
@@ -70,7 +72,7 @@ fn parse_scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 fn shortest(value: u64, units: &[(&str, u64)]) -> String {
     units
         .iter()
-        .filter(|(_, scale)| value != 0 && value % scale == 0)
+        .filter(|(_, scale)| value != 0 && value.is_multiple_of(*scale))
         .map(|(unit, scale)| format!("{}{unit}", value / scale))
         .min_by_key(String::len)
         .unwrap_or_else(|| format!("{value}{}", units.first().map_or("", |u| u.0)))

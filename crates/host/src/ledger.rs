@@ -49,6 +49,8 @@ pub struct Record {
     pub cookie: u64,
     /// when the host gives it up
     pub deadline: Time,
+    /// first block and number of blocks it concerns
+    pub range: (u64, u64),
     /// its data
     pub buffer: Buffer,
     /// its command slot, as submitted
@@ -68,6 +70,7 @@ impl Record {
         order: 0,
         cookie: 0,
         deadline: Time::NEVER,
+        range: (0, 0),
         buffer: Buffer::EMPTY,
         task: ParallelTask::EMPTY,
     };

@@ -5,3 +5,4 @@ pub mod buffers;
 pub mod channel;
 pub mod driver;
 pub mod ledger;
+pub mod stack;

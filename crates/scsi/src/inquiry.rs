@@ -54,14 +54,15 @@ impl Peripheral {
 }
 
 impl StandardInquiry {
-    /// The data, with version descriptors of SAM-6, SPC-5 and SBC-4.
+    /// The data, with VERSION and version descriptors of SAM-6, SPC-4 and SBC-3: the newest that
+    /// initiators know by these fields. Later features show in their own bits and pages.
     ///
     /// RMB = 0, NORMACA = 0, HISUP = 1, CMDQUE = 1, PROTECT = 0.
     #[must_use]
     pub fn encode(&self) -> [u8; STANDARD_LEN] {
         let mut data = [0; STANDARD_LEN];
         data[0] = self.peripheral.byte();
-        data[2] = VERSION_SPC_5;
+        data[2] = VERSION_SPC_4;
         data[3] = HISUP | RESPONSE_DATA_FORMAT;
         data[4] = STANDARD_LEN as u8 - 5;
         data[5] = (self.target_port_groups & 0x03) << 4
@@ -118,15 +119,16 @@ pub fn is_printable_ascii(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, 0x20..=0x7E))
 }
 
-/// VERSION: complies with SPC-5 (INCITS 502).
-const VERSION_SPC_5: u8 = 0x07;
+/// VERSION: complies with SPC-4 (INCITS 513). Conformance suites refuse values they do not know,
+/// 07h (SPC-5) among them.
+const VERSION_SPC_4: u8 = 0x06;
 const HISUP: u8 = 0x10;
 const RESPONSE_DATA_FORMAT: u8 = 0x02;
 const THREE_PC: u8 = 0x08;
 const MULTIP: u8 = 0x10;
 const CMDQUE: u8 = 0x02;
-/// SAM-6, SPC-5 and SBC-4, no version claimed.
-const VERSION_DESCRIPTORS: [u16; 3] = [0x00C0, 0x05C0, 0x0600];
+/// SAM-6, SPC-4 and SBC-3, no version claimed.
+const VERSION_DESCRIPTORS: [u16; 3] = [0x00C0, 0x0460, 0x04C0];
 
 #[cfg(test)]
 mod tests {
@@ -149,10 +151,10 @@ mod tests {
     #[test]
     fn bytes() {
         let data = inquiry().encode();
-        assert_eq!(data[..8], [0, 0, 7, 0x12, 91, 0, 0, 2]);
+        assert_eq!(data[..8], [0, 0, 6, 0x12, 91, 0, 0, 2]);
         assert_eq!(&data[8..36], b"OUTBOARDArray           0.1 ");
         assert_eq!(data[36..58], [0; 22]);
-        assert_eq!(data[58..66], [0x00, 0xC0, 0x05, 0xC0, 0x06, 0x00, 0, 0]);
+        assert_eq!(data[58..66], [0x00, 0xC0, 0x04, 0x60, 0x04, 0xC0, 0, 0]);
     }
 
     #[test]

@@ -12,8 +12,8 @@
 //! | [`task`] | task attributes, task management functions | SAM-6 clauses 8 and 7 |
 //! | [`lun`] | logical unit numbers | SAM-6 4.7 |
 //! | [`inquiry`] | standard INQUIRY data | SPC-6, INQUIRY |
-//! | [`vpd`] | vital product data pages 00h, 80h, 83h, B0h, B1h, B2h | SPC-6 7.7, SBC-4 6.6 |
-//! | [`mode`] | mode parameter header, block descriptors, pages 08h, 0Ah, 1Ch | SPC-6 7.5, SBC-4 6.5 |
+//! | [`vpd`] | vital product data pages 00h, 80h, 83h, B0h, B1h, B2h | SPC-6 7.7, SBC-4 clause 6 |
+//! | [`mode`] | mode parameters: header, block descriptors, pages | SPC-6 7.5, SBC-4 clause 6 |
 //! | [`capacity`] | READ CAPACITY data | SBC-4, READ CAPACITY |
 //! | [`report_luns`] | REPORT LUNS data | SPC-6, REPORT LUNS |
 //! | [`unmap`] | UNMAP parameter list | SBC-4, UNMAP |

@@ -20,9 +20,9 @@ pub(crate) fn from_host(
         Command::ReadCapacity10 => {
             when_ready(unit, || Verdict::good(unit.capacity_data().encode_10().to_vec()))
         }
-        Command::ReadCapacity16 { allocation_length } => when_ready(unit, || {
-            data(&unit.capacity_data().encode_16(), allocation_length)
-        }),
+        Command::ReadCapacity16 { allocation_length } => {
+            when_ready(unit, || data(&unit.capacity_data().encode_16(), allocation_length))
+        }
         Command::Inquiry { vpd: None, allocation_length } => {
             data(&standard_inquiry(target, unit).encode(), allocation_length)
         }
@@ -40,7 +40,7 @@ pub(crate) fn from_host(
     }
 }
 
-/// The answer where no unit is (SAM-6 5.11).
+/// The answer where no unit is (SAM-6, incorrect logical unit numbers).
 pub(crate) fn without_unit(target: &Target, parsed: Result<Command, Sense>) -> Verdict {
     match parsed {
         Ok(Command::Inquiry { vpd: None, allocation_length }) => {

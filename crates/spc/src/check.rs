@@ -1,6 +1,6 @@
 //! The check of a command: [`Target::check`].
 
-use outboard_scsi::command::{opcode, parse};
+use outboard_scsi::command::{opcode, parse, parse_hot};
 use outboard_scsi::{Command, Lun, Sense};
 
 use crate::answer;
@@ -8,13 +8,13 @@ use crate::attention::UnitAttention;
 use crate::media;
 use crate::nexus::NexusId;
 use crate::target::Target;
-use crate::verdict::{Forwarded, Verdict};
+use crate::verdict::{Forwarded, Response, Verdict};
 
 impl Target {
     /// Judges a command as it arrives. `lun` is the 8-byte LUN, `cdb` the CDB, possibly padded.
     ///
     /// - No unit at the LUN: INQUIRY says so, REPORT LUNS is answered, REQUEST SENSE and all
-    ///   others have LOGICAL UNIT NOT SUPPORTED to say (SAM-6 5.11).
+    ///   others have LOGICAL UNIT NOT SUPPORTED to say (SAM-6, incorrect logical unit numbers).
     /// - A unit attention is pending for the nexus: it is reported and ended, by CHECK CONDITION
     ///   or as the data of REQUEST SENSE. INQUIRY and REPORT LUNS neither report nor end any,
     ///   except that REPORT LUNS ends "reported LUNs data has changed" (SAM-6 5.14).
@@ -42,8 +42,7 @@ impl Target {
         if unit.attentions.any(nexus.index()) || !self.nexuses.is_open(nexus) {
             return None;
         }
-        let command = parse(cdb).ok()?;
-        media::pass(unit, lun, &command)
+        media::pass(unit, lun, &parse_hot(cdb)?)
     }
 
     #[cold]
@@ -57,11 +56,7 @@ impl Target {
             return answer::without_unit(self, parsed);
         };
         let attention = match cdb.first() {
-            Some(&opcode::INQUIRY) => None,
-            Some(&opcode::REPORT_LUNS) => {
-                self.end_luns_changed(nexus, parsed);
-                None
-            }
+            Some(&opcode::INQUIRY | &opcode::REPORT_LUNS) => None,
             // A REQUEST SENSE that cannot be answered must not lose the condition.
             Some(&opcode::REQUEST_SENSE) if parsed.is_err() => None,
             _ => self.take_attention(nexus, lun),
@@ -73,7 +68,15 @@ impl Target {
             }
             (Some(attention), _) => attention.sense().into(),
             (None, Err(sense)) => sense.into(),
-            (None, Ok(command)) => self.execute(port, lun, &command),
+            (None, Ok(command)) => {
+                let verdict = self.execute(port, lun, &command);
+                if let (Command::ReportLuns { .. }, Verdict::Answer(Response { sense: None, .. })) =
+                    (command, &verdict)
+                {
+                    self.end_luns_changed(nexus);
+                }
+                verdict
+            }
         }
     }
 
@@ -89,12 +92,10 @@ impl Target {
         self.unit_mut(lun).ok()?.attentions.take(nexus.index())
     }
 
-    /// A REPORT LUNS that is answered tells the nexus the new LUNs, on every unit.
-    fn end_luns_changed(&mut self, nexus: NexusId, parsed: Result<Command, Sense>) {
-        if parsed.is_ok() {
-            for unit in self.units.iter_mut().flatten() {
-                unit.attentions.clear(nexus.index(), UnitAttention::ReportedLunsChanged);
-            }
+    /// A REPORT LUNS that was answered told the nexus the new LUNs, for all units.
+    fn end_luns_changed(&mut self, nexus: NexusId) {
+        for unit in self.units.iter_mut().flatten() {
+            unit.attentions.clear(nexus.index(), UnitAttention::ReportedLunsChanged);
         }
     }
 }

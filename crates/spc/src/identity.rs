@@ -122,7 +122,11 @@ impl Identity {
         ]
         .into_iter()
         .flatten()
-        .map(|value| Designator { association: Association::LogicalUnit, protocol: None, value })
+        .map(|value| Designator {
+            association: Association::LogicalUnit,
+            protocol: None,
+            value,
+        })
     }
 }
 
@@ -132,12 +136,9 @@ fn invalid(field: &'static str, max: usize, text: &str) -> SpcError {
 
 /// FNV-1a, 64 bits: the same on every machine and in every version, as a name must be.
 fn fnv_1a<'a>(texts: impl IntoIterator<Item = &'a str>) -> u64 {
-    texts
-        .into_iter()
-        .flat_map(str::bytes)
-        .fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
-        })
+    texts.into_iter().flat_map(str::bytes).fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    })
 }
 
 #[cfg(test)]

@@ -9,14 +9,14 @@
 //!
 //! | module | what | standard |
 //! |---|---|---|
-//! | [`target`] | LUN map, target ports, events that concern several nexuses | SAM-6 4.6, 6 |
-//! | [`unit`] | a logical unit: identity, capacity, limits, mode pages | SPC-6, SBC-4 |
-//! | [`nexus`] | the table of I_T nexuses | SAM-6 4.5 |
+//! | [`target`] | LUN map, target ports, events for several nexuses | SAM-6 clauses 4 and 6 |
+//! | [`mod@unit`] | a logical unit: identity, capacity, limits, mode pages | SPC-6, SBC-4 |
+//! | [`nexus`] | the table of I_T nexuses | SAM-6 clause 4 |
 //! | [`attention`] | unit attention conditions | SAM-6 5.14 |
 //! | [`task_set`] | order of tasks | SAM-6 8 |
 //! | [`verdict`] | what [`Target::check`] answers | |
 //!
-//! The stages of a check are modules of their own, in the order of SAM-6 5: LUN, unit attention,
+//! The stages of a check are modules of their own, in the order: LUN, unit attention,
 //! CDB, readiness, then `media` for what is handed on and `answer` for what is not. Reservations
 //! go between unit attention and CDB; mode select and asymmetric access are further answers.
 
@@ -37,8 +37,8 @@ pub mod verdict;
 pub use attention::UnitAttention;
 pub use error::SpcError;
 pub use identity::Identity;
-pub use nexus::NexusId;
+pub use nexus::{Nexus, NexusId};
 pub use target::{Scope, Target, TargetPort};
-pub use task_set::TaskSet;
-pub use unit::{Capacity, Limits, LogicalUnit, Provisioning, UnitConfig};
+pub use task_set::{Admission, TaskSet};
+pub use unit::{Capacity, Limits, LogicalUnit, Provisioning, Thin, UnitConfig};
 pub use verdict::{Forwarded, Response, Verdict};

@@ -23,7 +23,9 @@ pub(crate) fn check(unit: &LogicalUnit, lun: Lun, command: &Command) -> Option<V
         Command::Unmap { anchor, parameter_list_length } => {
             check_unmap(unit, command, *anchor).map(|()| *parameter_list_length != 0)
         }
-        Command::SynchronizeCache { .. } => check_range(unit, command).map(|()| true),
+        Command::SynchronizeCache { .. } => {
+            ready(unit).and_then(|()| check_range(unit, command)).map(|()| true)
+        }
         Command::StartStopUnit(operands) => {
             check_start_stop(unit, operands).map(|()| !operands.start)
         }
@@ -47,11 +49,7 @@ pub(crate) fn pass(unit: &LogicalUnit, lun: Lun, command: &Command) -> Option<Fo
 }
 
 #[inline]
-fn check_transfer(
-    unit: &LogicalUnit,
-    command: &Command,
-    transfer: &Transfer,
-) -> Result<(), Sense> {
+fn check_transfer(unit: &LogicalUnit, command: &Command, transfer: &Transfer) -> Result<(), Sense> {
     ready(unit)?;
     check_protect(transfer.protect)?;
     check_range(unit, command)?;
@@ -63,11 +61,7 @@ fn check_transfer(
 }
 
 /// WSNZ is set: 0 blocks are refused, not "to the end of the medium".
-fn check_write_same(
-    unit: &LogicalUnit,
-    command: &Command,
-    same: &WriteSame,
-) -> Result<(), Sense> {
+fn check_write_same(unit: &LogicalUnit, command: &Command, same: &WriteSame) -> Result<(), Sense> {
     let config = unit.config();
     ready(unit)?;
     check_protect(same.protect)?;

@@ -1,4 +1,4 @@
-//! I_T nexuses (SAM-6 4.5): which initiator port reaches the target through which target port.
+//! I_T nexuses (SAM-6 clause 4): which initiator port reaches the target through which target port.
 
 use crate::error::SpcError;
 

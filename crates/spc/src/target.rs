@@ -7,7 +7,7 @@ use crate::error::SpcError;
 use crate::nexus::{Nexus, NexusId, NexusTable};
 use crate::unit::{Capacity, LogicalUnit};
 
-/// A SCSI target device (SAM-6 4.6) with one task router for all its ports.
+/// A SCSI target device (SAM-6 clause 4) with one task router for all its ports.
 #[derive(Debug)]
 pub struct Target {
     name: String,
@@ -44,12 +44,7 @@ impl Target {
     /// string (an iSCSI name), empty if it has none.
     #[must_use]
     pub fn new(name: &str, ports: Vec<TargetPort>, nexuses: u16) -> Self {
-        Self {
-            name: name.to_owned(),
-            ports,
-            units: Vec::new(),
-            nexuses: NexusTable::new(nexuses),
-        }
+        Self { name: name.to_owned(), ports, units: Vec::new(), nexuses: NexusTable::new(nexuses) }
     }
 
     /// Adds a unit at `lun`.
@@ -59,19 +54,19 @@ impl Target {
     ///
     /// # Errors
     /// [`SpcError::LunInUse`] with the unit if there is one already.
-    pub fn add_unit(&mut self, lun: Lun, unit: LogicalUnit) -> Result<(), SpcError> {
+    pub fn add_unit(&mut self, lun: Lun, mut unit: LogicalUnit) -> Result<(), SpcError> {
         let index = usize::from(lun.number());
         if self.unit(lun).is_some() {
             return Err(SpcError::LunInUse { lun, unit: Box::new(unit) });
         }
-        let mut attentions = Attentions::new(self.nexuses.capacity());
-        attentions.establish_all(UnitAttention::Reset, None);
+        unit.attentions = Attentions::new(self.nexuses.capacity());
+        unit.attentions.establish_all(UnitAttention::Reset, None);
         self.luns_changed();
         if self.units.len() <= index {
             self.units.resize_with(index + 1, || None);
         }
         if let Some(entry) = self.units.get_mut(index) {
-            *entry = Some(Box::new(LogicalUnit { attentions, ..unit }));
+            *entry = Some(Box::new(unit));
         }
         Ok(())
     }

@@ -101,14 +101,9 @@ impl TaskSet {
     /// # Errors
     /// [`TaskSetError::AcaNotSupported`], [`TaskSetError::InUse`], [`TaskSetError::OutOfRange`].
     #[inline]
-    pub fn insert(
-        &mut self,
-        id: u16,
-        attribute: TaskAttribute,
-    ) -> Result<Admission, TaskSetError> {
+    pub fn insert(&mut self, id: u16, attribute: TaskAttribute) -> Result<Admission, TaskSetError> {
         let nobody_waits = self.first == NIL;
-        let entry =
-            self.entries.get_mut(usize::from(id)).ok_or(TaskSetError::OutOfRange(id))?;
+        let entry = self.entries.get_mut(usize::from(id)).ok_or(TaskSetError::OutOfRange(id))?;
         if entry.state != TaskState::Free {
             return Err(TaskSetError::InUse(id));
         }
@@ -308,12 +303,8 @@ impl Running {
 }
 
 impl Entry {
-    const FREE: Self = Self {
-        state: TaskState::Free,
-        attribute: TaskAttribute::Simple,
-        older: NIL,
-        younger: NIL,
-    };
+    const FREE: Self =
+        Self { state: TaskState::Free, attribute: TaskAttribute::Simple, older: NIL, younger: NIL };
 }
 
 /// End of the waiting list; never an identifier, since identifiers are below 65535.

@@ -1,5 +1,8 @@
 //! A logical unit: what the host knows of it.
 
+mod config;
+
+pub use config::{Capacity, Limits, Provisioning, Thin, UnitConfig};
 use outboard_scsi::command::ModeSense;
 use outboard_scsi::mode::{
     Caching, Control, InformationalExceptions, Pages, Parameters as ModeParameters,
@@ -9,8 +12,6 @@ use outboard_scsi::vpd::{self, BlockLimits, Characteristics, ProvisioningType};
 use outboard_scsi::{Sense, capacity};
 
 use crate::attention::Attentions;
-use crate::error::SpcError;
-use crate::identity::Identity;
 
 /// A direct access block device.
 #[derive(Clone, Debug)]
@@ -21,79 +22,12 @@ pub struct LogicalUnit {
     pub(crate) attentions: Attentions,
 }
 
-/// What the owner of a logical unit declares about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnitConfig {
-    /// Its names.
-    pub identity: Identity,
-    /// Its size.
-    pub capacity: Capacity,
-    /// The largest commands it takes.
-    pub limits: Limits,
-    /// Whether blocks can be unmapped.
-    pub provisioning: Provisioning,
-    /// Commands that change the medium are refused.
-    pub read_only: bool,
-    /// Writes may end before their data is on the medium (WCE).
-    pub volatile_cache: bool,
-    /// Revolutions a minute; 1 is a solid-state medium, 0 is not known.
-    pub rotation_rate: u16,
-}
-
-/// Size and block lengths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capacity {
-    blocks: u64,
-    block_size: u32,
-    physical_exponent: u8,
-}
-
-/// The largest and the best commands, in logical blocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Most blocks of a READ, WRITE, VERIFY or WRITE AND VERIFY, at least 1; cut so that the
-    /// bytes fit 32 bits.
-    pub max_transfer: u32,
-    /// Blocks of a command that gives the best throughput; 0 is not known.
-    pub optimal_transfer: u32,
-    /// Multiple that a command's length should have, such as a stripe unit; 0 is not known.
-    pub granularity: u16,
-    /// Most blocks of a WRITE SAME, at least 1.
-    pub max_write_same: u32,
-}
-
-/// Logical block provisioning (SBC-4, logical block provisioning).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Provisioning {
-    /// Every block has its place; UNMAP is not supported.
-    Full,
-    /// Blocks can be unmapped.
-    Thin(Thin),
-}
-
-/// How a thin-provisioned unit unmaps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Thin {
-    /// Most blocks of one UNMAP; FFFF_FFFFh is no limit.
-    pub max_unmap: u32,
-    /// Most descriptors of one UNMAP; FFFF_FFFFh is no limit.
-    pub max_unmap_descriptors: u32,
-    /// Blocks that are unmapped together; 0 is not known.
-    pub granularity: u32,
-    /// First LBA that is a start of a granule; `None` is not known.
-    pub alignment: Option<u32>,
-    /// An unmapped block reads as zeros.
-    pub reads_zeros: bool,
-    /// WRITE SAME with UNMAP is supported too.
-    pub write_same: bool,
-}
-
 impl LogicalUnit {
     /// A unit that is ready, with no unit attention pending.
     #[must_use]
     pub fn new(mut config: UnitConfig) -> Self {
         config.limits.max_transfer =
-            config.limits.max_transfer.clamp(1, u32::MAX / config.capacity.block_size);
+            config.limits.max_transfer.clamp(1, u32::MAX / config.capacity.block_size());
         config.limits.max_write_same = config.limits.max_write_same.max(1);
         let mode = default_pages(&config);
         Self { config, mode, not_ready: None, attentions: Attentions::default() }
@@ -107,7 +41,7 @@ impl LogicalUnit {
 
     pub(crate) fn set_capacity(&mut self, capacity: Capacity) {
         self.config.capacity = capacity;
-        let max = u32::MAX / capacity.block_size;
+        let max = u32::MAX / capacity.block_size();
         self.config.limits.max_transfer = self.config.limits.max_transfer.min(max);
     }
 
@@ -146,7 +80,7 @@ impl LogicalUnit {
             return Err(Sense::INVALID_OPCODE);
         };
         UnmapList::parse(list)?.check(&UnmapLimits {
-            capacity_blocks: self.config.capacity.blocks,
+            capacity_blocks: self.config.capacity.blocks(),
             max_blocks: thin.max_unmap,
             max_descriptors: thin.max_unmap_descriptors,
         })
@@ -154,13 +88,13 @@ impl LogicalUnit {
 
     /// READ CAPACITY data.
     pub(crate) fn capacity_data(&self) -> capacity::Capacity {
-        let Capacity { blocks, block_size, physical_exponent } = self.config.capacity;
+        let capacity = self.config.capacity;
         let thin = self.config.provisioning.thin();
         capacity::Capacity {
-            physical_exponent,
+            physical_exponent: capacity.physical_exponent(),
             provisioned: thin.is_some(),
             unmapped_reads_zeros: thin.is_some_and(|thin| thin.reads_zeros),
-            ..capacity::Capacity::new(blocks, block_size)
+            ..capacity::Capacity::new(capacity.blocks(), capacity.block_size())
         }
     }
 
@@ -169,8 +103,8 @@ impl LogicalUnit {
         let parameters = ModeParameters {
             write_protected: self.config.read_only,
             dpofua: true,
-            blocks: self.config.capacity.blocks,
-            block_size: self.config.capacity.block_size,
+            blocks: self.config.capacity.blocks(),
+            block_size: self.config.capacity.block_size(),
             current: self.mode,
             default: default_pages(&self.config),
             changeable: Pages::default(),
@@ -217,60 +151,6 @@ impl LogicalUnit {
     }
 }
 
-impl Capacity {
-    /// `blocks` logical blocks of `block_size` bytes, each a physical block.
-    ///
-    /// # Errors
-    /// [`SpcError::NoBlocks`], or [`SpcError::InvalidBlockSize`] unless `block_size` is a
-    /// multiple of 512 from 512 to 65536.
-    pub fn new(blocks: u64, block_size: u32) -> Result<Self, SpcError> {
-        if blocks == 0 {
-            return Err(SpcError::NoBlocks);
-        }
-        if !(512..=65536).contains(&block_size) || !block_size.is_multiple_of(512) {
-            return Err(SpcError::InvalidBlockSize(block_size));
-        }
-        Ok(Self { blocks, block_size, physical_exponent: 0 })
-    }
-
-    /// The same with `1 << exponent` logical blocks in a physical block; 0 to 15.
-    #[must_use]
-    pub fn with_physical_exponent(self, exponent: u8) -> Self {
-        Self { physical_exponent: exponent.min(15), ..self }
-    }
-
-    /// Number of logical blocks, at least 1.
-    #[inline]
-    #[must_use]
-    pub const fn blocks(&self) -> u64 {
-        self.blocks
-    }
-
-    /// Logical block length in bytes, 512 to 65536.
-    #[inline]
-    #[must_use]
-    pub const fn block_size(&self) -> u32 {
-        self.block_size
-    }
-
-    /// Logical blocks in a physical block, as a power of two.
-    #[must_use]
-    pub const fn physical_exponent(&self) -> u8 {
-        self.physical_exponent
-    }
-}
-
-impl Provisioning {
-    /// How the unit unmaps, if it does.
-    #[must_use]
-    pub const fn thin(&self) -> Option<&Thin> {
-        match self {
-            Self::Full => None,
-            Self::Thin(thin) => Some(thin),
-        }
-    }
-}
-
 fn default_pages(config: &UnitConfig) -> Pages {
     Pages {
         caching: Caching { write_cache: config.volatile_cache, ..Caching::default() },
@@ -292,6 +172,7 @@ pub(crate) mod tests {
     use outboard_scsi::unmap;
 
     use super::*;
+    use crate::identity::Identity;
 
     /// 1000 blocks of 512 bytes, at most 64 a command, thin.
     pub(crate) fn config() -> UnitConfig {
@@ -316,16 +197,6 @@ pub(crate) mod tests {
             volatile_cache: true,
             rotation_rate: 7200,
         }
-    }
-
-    #[test]
-    fn capacity_is_checked() {
-        assert!(matches!(Capacity::new(0, 512), Err(SpcError::NoBlocks)));
-        for size in [0, 511, 520, 65536 + 512] {
-            assert!(matches!(Capacity::new(1, size), Err(SpcError::InvalidBlockSize(_))));
-        }
-        assert_eq!(Capacity::new(1, 4096).unwrap().block_size(), 4096);
-        assert_eq!(Capacity::new(1, 512).unwrap().with_physical_exponent(3).physical_exponent(), 3);
     }
 
     #[test]

@@ -141,7 +141,8 @@ mod tests {
     #[test]
     fn sequential_throughput_follows_the_formula() {
         let media = MIB as f64 / 322.5e6;
-        let formula = [(1, MIB as f64 / (media + 50e-6)), (2, 322.5e6), (8, 322.5e6), (64, 322.5e6)];
+        let formula =
+            [(1, MIB as f64 / (media + 50e-6)), (2, 322.5e6), (8, 322.5e6), (64, 322.5e6)];
         for (depth, expected) in formula {
             let measured = throughput(depth, MIB, 1000);
             assert!((measured / expected - 1.0).abs() < 0.01, "depth {depth}: {measured}");
@@ -184,7 +185,9 @@ mod tests {
     fn a_seed_repeats() {
         let run = |seed| {
             let mut hdd = Hdd::new(HddTiming { seed, ..HddTiming::default() }, 1 << 40);
-            (1..50).map(|i| hdd.completes_at(Time::ZERO, &write(i * MIB * 7, 512))).collect::<Vec<_>>()
+            (1..50)
+                .map(|i| hdd.completes_at(Time::ZERO, &write(i * MIB * 7, 512)))
+                .collect::<Vec<_>>()
         };
         assert_eq!(run(5), run(5));
         assert_ne!(run(5), run(6));

@@ -14,7 +14,11 @@ impl Display for DiskSpec {
         let head = self.kind.head(&mut options);
         options.extend(self.block_size.map(|block| format!("block={block}")));
         if let Some(DelaySpec { min_ns, max_ns, seed }) = &self.delay {
-            options.push(format!("delay={}..{}", format_duration(*min_ns), format_duration(*max_ns)));
+            options.push(format!(
+                "delay={}..{}",
+                format_duration(*min_ns),
+                format_duration(*max_ns)
+            ));
             push_unless(&mut options, "delay-seed", seed, &1, u64::to_string);
         }
         if let Some(faults) = &self.faults {
@@ -138,7 +142,13 @@ fn push_ssd(options: &mut Vec<String>, timing: &SsdTiming) {
     let rate = |rate: &u64| format_rate(*rate);
     let time = |nanos: &u64| format_duration(*nanos);
     push_unless(options, "read-latency", &timing.read_latency_ns, &standard.read_latency_ns, time);
-    push_unless(options, "write-latency", &timing.write_latency_ns, &standard.write_latency_ns, time);
+    push_unless(
+        options,
+        "write-latency",
+        &timing.write_latency_ns,
+        &standard.write_latency_ns,
+        time,
+    );
     push_unless(options, "read-rate", &timing.read_rate, &standard.read_rate, rate);
     push_unless(options, "write-rate", &timing.write_rate, &standard.write_rate, rate);
     push_unless(options, "channels", &timing.channels, &standard.channels, u32::to_string);

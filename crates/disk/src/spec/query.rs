@@ -52,7 +52,8 @@ impl<'a> Query<'a> {
         what: &str,
     ) -> Result<Option<(u64, u64)>, SpecError> {
         let Some(text) = self.take(name) else { return Ok(None) };
-        let parsed = text.split_once("..").and_then(|(low, high)| Some((parse(low)?, parse(high)?)));
+        let parsed =
+            text.split_once("..").and_then(|(low, high)| Some((parse(low)?, parse(high)?)));
         match parsed {
             Some((low, high)) if low <= high => Ok(Some((low, high))),
             _ => Err(self.bad_value(name, text, &format!("{what}, the smaller first"))),

@@ -28,7 +28,9 @@ fn memory_null_and_simulated() {
     };
     assert_eq!((len_bytes, timing.rate, timing.seed), (1_000_000_000_000, 200_000_000, 9));
     assert_eq!((timing.seek_min_ns, timing.seek_max_ns, sparse), (1_000_000, 10_000_000, true));
-    assert!(matches!(parse("sim:ssd").kind, DiskKind::Ssd { len_bytes, .. } if len_bytes == 4 << 30));
+    assert!(
+        matches!(parse("sim:ssd").kind, DiskKind::Ssd { len_bytes, .. } if len_bytes == 4 << 30)
+    );
 }
 
 #[test]
@@ -104,10 +106,16 @@ fn kinds() -> impl Strategy<Value = DiskKind> {
             .prop_map(|(path, direct)| DiskKind::File { path: path.into(), direct }),
         len.clone().prop_map(|len_bytes| DiskKind::Memory { len_bytes }),
         len.clone().prop_map(|len_bytes| DiskKind::Null { len_bytes }),
-        (len.clone(), any::<bool>(), hdd)
-            .prop_map(|(len_bytes, sparse, timing)| DiskKind::Hdd { len_bytes, sparse, timing }),
-        (len, any::<bool>(), ssd)
-            .prop_map(|(len_bytes, sparse, timing)| DiskKind::Ssd { len_bytes, sparse, timing }),
+        (len.clone(), any::<bool>(), hdd).prop_map(|(len_bytes, sparse, timing)| DiskKind::Hdd {
+            len_bytes,
+            sparse,
+            timing
+        }),
+        (len, any::<bool>(), ssd).prop_map(|(len_bytes, sparse, timing)| DiskKind::Ssd {
+            len_bytes,
+            sparse,
+            timing
+        }),
     ]
 }
 

@@ -29,10 +29,7 @@ impl Ring {
             .register_files_sparse(Self::FILES)
             .map_err(fail("io_uring_register(FILES2)"))?;
         let mut probe = Probe::new();
-        uring
-            .submitter()
-            .register_probe(&mut probe)
-            .map_err(fail("io_uring_register(PROBE)"))?;
+        uring.submitter().register_probe(&mut probe).map_err(fail("io_uring_register(PROBE)"))?;
         let support = Support {
             vectored_fixed: probe.is_supported(opcode::ReadvFixed::CODE)
                 && probe.is_supported(opcode::WritevFixed::CODE),
@@ -67,7 +64,9 @@ impl Ring {
     fn register(&mut self, offset: u64, len: u64, notes: &mut Vec<String>) {
         let fits = usize::try_from(len).is_ok_and(|len| self.memory.contains(offset, len));
         if !fits || len == 0 {
-            notes.push(format!("buffers at {offset}+{len} lie outside of the memory: not registered"));
+            notes.push(format!(
+                "buffers at {offset}+{len} lie outside of the memory: not registered"
+            ));
             return;
         }
         let base = self.memory.base_address();
@@ -123,7 +122,8 @@ fn refusal(errno: Errno, len: u64) -> String {
     match errno {
         Errno::NOMEM | Errno::PERM => {
             let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
-            let limit = limit.map_or("unlimited".to_owned(), |bytes| format!("{} KiB", bytes >> 10));
+            let limit =
+                limit.map_or_else(|| "unlimited".to_owned(), |b| format!("{} KiB", b >> 10));
             format!(
                 "buffers of {mib} MiB are not registered with the kernel, because RLIMIT_MEMLOCK is \
                  {limit}: each request pins its own memory and costs more CPU; raise it with \

@@ -15,7 +15,7 @@ pub use operands::{
     ByteCheck, CdbSize, Direction, LbaRange, ModeSense, PageControl, StartStopUnit, Transfer,
     WriteSame,
 };
-pub use parse::parse;
+pub use parse::{parse, parse_hot};
 
 /// A parsed command.
 ///

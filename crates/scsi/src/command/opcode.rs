@@ -1,4 +1,4 @@
-//! Operation codes (SPC-6 annex E, SBC-4) and the CDB length of each group.
+//! Operation codes (annex of SPC-6) and the CDB length of each group.
 
 use super::CdbSize;
 

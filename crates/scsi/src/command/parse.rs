@@ -21,18 +21,37 @@ use crate::Sense;
 ///   obsolete PBDATA and LBDATA of WRITE SAME, ANCHOR without UNMAP.
 #[inline]
 pub fn parse(cdb: &[u8]) -> Result<Command, Sense> {
-    match cdb.first() {
-        Some(&op::READ_10) => fixed::<10>(cdb, |c| Ok(Command::Read(transfer_10(c)))),
-        Some(&op::WRITE_10) => fixed::<10>(cdb, |c| Ok(Command::Write(transfer_10(c)))),
-        Some(&op::READ_16) => fixed::<16>(cdb, |c| Ok(Command::Read(transfer_16(c)))),
-        Some(&op::WRITE_16) => fixed::<16>(cdb, |c| Ok(Command::Write(transfer_16(c)))),
-        Some(&opcode) => parse_other(opcode, cdb),
-        None => Err(Sense::invalid_field_in_cdb(0, None)),
+    match parse_hot(cdb) {
+        Some(command) => Ok(command),
+        None => parse_any(cdb),
     }
 }
 
-/// Everything but the four commands of the hot path.
-fn parse_other(opcode: u8, cdb: &[u8]) -> Result<Command, Sense> {
+/// The hot path of [`parse`]: READ and WRITE (10) and (16) without NACA. `None` says nothing about
+/// the CDB; ask [`parse`] then.
+///
+/// Where only these commands matter this is cheaper than [`parse`], whose result has to pass
+/// through memory.
+#[inline(always)]
+#[must_use]
+pub fn parse_hot(cdb: &[u8]) -> Option<Command> {
+    match *cdb.first()? {
+        op::READ_10 => Some(Command::Read(transfer_10(accepted(cdb)?))),
+        op::WRITE_10 => Some(Command::Write(transfer_10(accepted(cdb)?))),
+        op::READ_16 => Some(Command::Read(transfer_16(accepted(cdb)?))),
+        op::WRITE_16 => Some(Command::Write(transfer_16(accepted(cdb)?))),
+        _ => None,
+    }
+}
+
+/// The `N` bytes of a CDB, if they are there and NACA is not set.
+#[inline(always)]
+fn accepted<const N: usize>(cdb: &[u8]) -> Option<&[u8; N]> {
+    cdb.first_chunk::<N>().filter(|cdb| cdb[N - 1] & NACA == 0)
+}
+
+fn parse_any(cdb: &[u8]) -> Result<Command, Sense> {
+    let Some(&opcode) = cdb.first() else { return Err(Sense::invalid_field_in_cdb(0, None)) };
     match opcode {
         op::TEST_UNIT_READY => fixed::<6>(cdb, |_| Ok(Command::TestUnitReady)),
         op::REQUEST_SENSE => fixed::<6>(cdb, |c| {
@@ -66,6 +85,10 @@ fn parse_other(opcode: u8, cdb: &[u8]) -> Result<Command, Sense> {
             let allocation_length = u32::from_be_bytes([c[6], c[7], c[8], c[9]]);
             Ok(Command::ReportLuns { select_report: c[2], allocation_length })
         }),
+        op::READ_10 => fixed::<10>(cdb, |c| Ok(Command::Read(transfer_10(c)))),
+        op::WRITE_10 => fixed::<10>(cdb, |c| Ok(Command::Write(transfer_10(c)))),
+        op::READ_16 => fixed::<16>(cdb, |c| Ok(Command::Read(transfer_16(c)))),
+        op::WRITE_16 => fixed::<16>(cdb, |c| Ok(Command::Write(transfer_16(c)))),
         op::READ_12 => fixed::<12>(cdb, |c| Ok(Command::Read(transfer_12(c)))),
         op::WRITE_12 => fixed::<12>(cdb, |c| Ok(Command::Write(transfer_12(c)))),
         op::WRITE_AND_VERIFY_12 => {

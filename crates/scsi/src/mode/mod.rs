@@ -1,4 +1,4 @@
-//! MODE SENSE parameter data (SPC-6 7.5, SBC-4 6.5).
+//! MODE SENSE parameter data (SPC-6 7.5, SBC-4 clause 6).
 //!
 //! [`Pages`] holds the fields of all mode pages. The same type serves as the current values, the
 //! default values and the changeable mask: in a mask, a field whose bits are all ones can be
@@ -145,7 +145,7 @@ fn flag(set: bool, bit: u8) -> u8 {
     if set { bit } else { 0 }
 }
 
-/// Bits of the DEVICE-SPECIFIC PARAMETER field (SBC-4 6.5.1).
+/// Bits of the DEVICE-SPECIFIC PARAMETER field (SBC-4 clause 6).
 const WP: u8 = 0x80;
 const DPOFUA: u8 = 0x10;
 const SHORT_DESCRIPTOR_LEN: u8 = 8;

@@ -13,7 +13,7 @@ pub struct Pages {
     pub exceptions: InformationalExceptions,
 }
 
-/// Caching (08h; SBC-4 6.5). The other fields are 0.
+/// Caching (08h; SBC-4 clause 6). The other fields are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Caching {
     /// WCE: a write may end before its data is on the medium.

@@ -1,4 +1,4 @@
-//! Names of additional sense codes (SPC-6 annex F), those a block device or its transport gives.
+//! Names of additional sense codes (annex of SPC-6), those a block device or its transport gives.
 
 /// The name of an additional sense code and its qualifier, or `None` if it is not known here.
 #[must_use]

@@ -1,4 +1,4 @@
-//! The sense data that Outboard itself gives (SPC-6 annex F lists all codes).
+//! The sense data that Outboard itself gives (all of them are in an annex of SPC-6).
 
 use super::{Sense, SenseKey as Key};
 

@@ -32,7 +32,7 @@ pub struct Sense {
     pub information: Option<u64>,
 }
 
-/// SENSE KEY (SPC-6 4.4.8).
+/// SENSE KEY (SPC-6 4.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum SenseKey {

@@ -1,4 +1,4 @@
-//! VPD pages of block devices (SBC-4 6.6).
+//! VPD pages of block devices (SBC-4 clause 6).
 
 use super::{BLOCK_DEVICE_CHARACTERISTICS, BLOCK_LIMITS, LOGICAL_BLOCK_PROVISIONING, page, parse};
 use crate::inquiry::Peripheral;

@@ -1,4 +1,4 @@
-//! Vital product data pages (SPC-6 7.7, SBC-4 6.6).
+//! Vital product data pages (SPC-6 7.7, SBC-4 clause 6).
 //!
 //! Every writer takes the peripheral byte and the caller's buffer, writes as much as fits and
 //! returns the length of the whole page.

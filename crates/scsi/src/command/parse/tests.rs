@@ -284,6 +284,16 @@ proptest! {
     }
 
     #[test]
+    fn the_hot_path_agrees(mut cdb: [u8; 16], opcode in 0_usize..5, len in 0_usize..=16) {
+        cdb[0] = [op::READ_10, op::WRITE_10, op::READ_16, op::WRITE_16, cdb[0]][opcode];
+        let cdb = &cdb[..len];
+        match parse_hot(cdb) {
+            Some(command) => prop_assert_eq!(parse(cdb), Ok(command)),
+            None => prop_assert!(opcode == 4 || parse(cdb).is_err()),
+        }
+    }
+
+    #[test]
     fn padding_does_not_matter(cdb: [u8; 16], padding: [u8; 16]) {
         let mut padded = [0; 32];
         padded[..16].copy_from_slice(&cdb);

@@ -1,0 +1,147 @@
+//! A disk on an engine, driven to completion on its own clock.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use outboard_disk::open::Lock;
+use outboard_disk::{
+    Completion, Disk, DiskSpec, Engine, EngineConfig, OpenError, OpenOptions, Opened, Rejected,
+    Request, open,
+};
+use outboard_slots::doorbell::Doorbell;
+use outboard_slots::{Memory, SleepFlag, Time};
+
+/// Where the tests' buffers are, and where their doorbell is, in the engine's memory.
+pub(crate) const BUFFER_BYTES: u64 = 4 << 20;
+const DOORBELL: u64 = BUFFER_BYTES;
+
+pub(crate) const DEPTH: u32 = 16;
+
+pub(crate) struct Rig {
+    pub(crate) engine: Engine,
+    pub(crate) disk: Box<dyn Disk>,
+    pub(crate) opened: Opened,
+    virtual_clock: Option<Time>,
+    pub(crate) _directory: Option<tempfile::TempDir>,
+}
+
+/// A kind of disk under test: how its URL is made in a fresh place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    /// a directory for a file disk; `None` for the others
+    pub(crate) directory: Option<&'static str>,
+    pub(crate) url: &'static str,
+}
+
+pub(crate) const DISK_BYTES: u64 = 1 << 20;
+
+pub(crate) const CASES: [Case; 14] = [
+    Case { name: "memory", directory: None, url: "mem:1Mi" },
+    Case { name: "memory-4k", directory: None, url: "mem:1Mi?block=4096" },
+    Case { name: "hdd", directory: None, url: "sim:hdd?size=1Mi" },
+    Case { name: "ssd", directory: None, url: "sim:ssd?size=1Mi" },
+    Case { name: "null", directory: None, url: "null:1Mi" },
+    Case { name: "delayed", directory: None, url: "mem:1Mi?delay=1us..1ms" },
+    Case { name: "decorated-hdd", directory: None, url: "sim:hdd?size=1Mi&delay=0..2ms&errors=0" },
+    Case { name: "ext4", directory: Some(env!("CARGO_TARGET_TMPDIR")), url: "" },
+    Case { name: "ext4-4k", directory: Some(env!("CARGO_TARGET_TMPDIR")), url: "?block=4096" },
+    Case { name: "ext4-cached", directory: Some(env!("CARGO_TARGET_TMPDIR")), url: "?direct=off" },
+    Case {
+        name: "ext4-delayed",
+        directory: Some(env!("CARGO_TARGET_TMPDIR")),
+        url: "?delay=0..1ms",
+    },
+    Case { name: "tmpfs", directory: Some("/dev/shm"), url: "" },
+    Case { name: "tmpfs-4k", directory: Some("/dev/shm"), url: "?block=4096" },
+    Case { name: "tmpfs-cached", directory: Some("/dev/shm"), url: "?direct=off" },
+];
+
+impl Case {
+    pub(crate) const fn keeps_data(&self) -> bool {
+        !matches!(self.name.as_bytes(), b"null")
+    }
+
+    /// The disk, 1 MiB long; `None` (and a line that says so) where the place cannot hold it.
+    pub(crate) fn rig(&self, writable: bool) -> Option<Rig> {
+        let directory = self.directory.map(|d| tempfile::tempdir_in(d).expect("a directory"));
+        let mut url = self.url.to_owned();
+        if let Some(directory) = &directory {
+            let path = directory.path().join("disk");
+            std::fs::File::create(&path).unwrap().set_len(DISK_BYTES).unwrap();
+            url = format!("{}{url}", path.display());
+        }
+        let options = OpenOptions { writable, lock: Lock::Exclusive, ..OpenOptions::default() };
+        match open(&url.parse::<DiskSpec>().unwrap(), &options) {
+            Ok(opened) => Some(Rig::new(opened, directory)),
+            Err(error @ OpenError::NoDirect { .. }) => {
+                skipped(&format!("{}: {error}", self.name));
+                None
+            }
+            Err(error) => panic!("{}: {error}", self.name),
+        }
+    }
+}
+
+impl Rig {
+    pub(crate) fn new(opened: Opened, directory: Option<tempfile::TempDir>) -> Self {
+        let memory = Memory::create("test", BUFFER_BYTES as usize + 4096).unwrap();
+        let real = opened.spec().to_string().starts_with('/');
+        let mut engine = if real {
+            let config = EngineConfig { depth: DEPTH };
+            // half of it, so that both ways are taken
+            Engine::new(config, memory, Some((0, BUFFER_BYTES / 2))).unwrap()
+        } else {
+            Engine::simulated_at_depth(memory, DEPTH)
+        };
+        let disk = opened.attach(&mut engine).unwrap();
+        let virtual_clock = (!real).then_some(Time::from_nanos(1_000_000));
+        Self { engine, disk, opened, virtual_clock, _directory: directory }
+    }
+
+    pub(crate) fn submit(&mut self, request: Request<'_>) -> Result<(), Rejected> {
+        self.disk.submit(&mut self.engine, request)
+    }
+
+    /// Runs until nothing is in flight.
+    pub(crate) fn finish(&mut self) -> Vec<Completion> {
+        let mut done = Vec::new();
+        let start = Time::now();
+        loop {
+            let now = self.virtual_clock.unwrap_or_else(Time::now);
+            self.engine.turn(now);
+            self.disk.poll(&mut self.engine, &mut done);
+            if self.disk.in_flight() == 0 {
+                return done;
+            }
+            assert!(Time::now().since(start).as_secs() < 20, "hangs");
+            match &mut self.virtual_clock {
+                Some(clock) => *clock = self.disk.next_event().max(clock.plus_nanos(1)),
+                None => {
+                    let memory = self.engine.memory().clone();
+                    let flag = SleepFlag::new(memory.word32(DOORBELL).unwrap());
+                    flag.announce();
+                    let until = self.disk.next_event().min(Time::now().plus_nanos(1_000_000_000));
+                    self.engine.wait(Doorbell::Flag(flag), until);
+                    flag.withdraw();
+                }
+            }
+        }
+    }
+
+    /// One request, to its end.
+    pub(crate) fn run(&mut self, request: Request<'_>) -> Completion {
+        self.submit(request).unwrap();
+        let done = self.finish();
+        assert_eq!(done.len(), 1, "exactly one completion");
+        done[0]
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.virtual_clock.unwrap_or_else(Time::now)
+    }
+}
+
+/// Says on the terminal, not only with --nocapture, that something was not tested here.
+pub(crate) fn skipped(what: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "SKIPPED {what}");
+}

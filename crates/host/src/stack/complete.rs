@@ -1,0 +1,208 @@
+//! Taking a completion in: checked against the ledger, then answered.
+
+use outboard_hba::ServiceResponse;
+use outboard_hba::values::{delivery, status};
+use outboard_scsi::{Sense, Status};
+use outboard_slots::task::VERSION;
+use outboard_slots::{ResponseHead, SENSE_BYTES, Time};
+
+use super::{Stack, VIOLATION_WINDOW_NS, VIOLATIONS_MAX};
+use crate::channel::{Channel, Completed};
+use crate::ledger::{Record, SlotState, Violation};
+
+/// Violations that are kept for the report.
+const VIOLATIONS_KEPT: usize = 64;
+
+/// How a task ended, for the initiator.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// the front end's name for the task
+    pub cookie: u64,
+    /// its slot, to [`Stack::finish`] once the data has left; `None` if it never had one
+    pub slot: Option<u16>,
+    /// status
+    pub status: Status,
+    /// it was aborted: no status is sent (SAM-6 5.3.1, TAS = 0)
+    pub aborted: bool,
+    /// sense data, encoded
+    pub sense: Option<Box<[u8]>>,
+    /// bytes moved
+    pub transferred: u64,
+    /// offset of the data in the region
+    pub offset: u64,
+    /// the host's own data-in
+    pub data: Vec<u8>,
+}
+
+impl Answer {
+    /// GOOD, and nothing else.
+    pub const EMPTY: Self = Self {
+        cookie: 0,
+        slot: None,
+        status: Status::Good,
+        aborted: false,
+        sense: None,
+        transferred: 0,
+        offset: 0,
+        data: Vec::new(),
+    };
+}
+
+impl Stack {
+    /// Checks a completion and ends its task.
+    #[inline]
+    pub(super) fn complete(
+        &mut self,
+        now: Time,
+        channel: &dyn Channel,
+        completed: Completed,
+        answers: &mut Vec<Answer>,
+    ) {
+        let slot = completed.entry.index();
+        let record = match self.ledger.owned(completed.entry) {
+            Ok(record) => record,
+            Err(violation) => return self.violated(now, violation),
+        };
+        let status = match check(slot, record, &completed.head) {
+            Ok(status) => status,
+            Err(violation) => return self.violated(now, violation),
+        };
+        let mut answer = Answer {
+            cookie: record.cookie,
+            slot: Some(slot),
+            status,
+            aborted: record.aborted,
+            transferred: completed.head.bytes_transferred,
+            offset: record.buffer.offset,
+            ..Answer::EMPTY
+        };
+        if status == Status::Good {
+            if record.writes {
+                self.acked.note(record.order, record.lun, record.range);
+            }
+        } else {
+            answer.sense =
+                self.sense_of(channel, slot, &completed.head, record.task.logical_unit_bytes);
+        }
+        self.counters.completed += 1;
+        self.leave_driver(slot);
+        answers.push(answer);
+    }
+
+    /// The driver has given the slot back: the task set goes on without it.
+    #[inline]
+    fn leave_driver(&mut self, slot: u16) {
+        let Some(record) = self.ledger.record_mut(slot) else { return };
+        record.state = SlotState::Sending;
+        let lun = usize::from(record.lun);
+        self.in_driver -= 1;
+        self.leave_task_set(slot, lun);
+    }
+
+    /// Takes a running task out of its task set; those that it held back start.
+    #[inline]
+    pub(super) fn leave_task_set(&mut self, slot: u16, lun: usize) {
+        let (first_slot, outbox) = (self.first_slot, &mut self.outbox);
+        if let Some(Some(set)) = self.task_sets.get_mut(lun) {
+            // The task is in the set and running: it was handed to the driver.
+            let _ = set.end(slot.wrapping_sub(first_slot), &mut |id| outbox.push(id + first_slot));
+        }
+    }
+
+    fn sense_of(
+        &self,
+        channel: &dyn Channel,
+        slot: u16,
+        head: &ResponseHead,
+        lun: [u8; 8],
+    ) -> Option<Box<[u8]>> {
+        if head.service_response == ServiceResponse::DeliveryOrTargetFailure as u32 {
+            let sense = match head.completion_status {
+                delivery::DEVICE_NOT_PRESENT => Sense::LOGICAL_UNIT_COMMUNICATION_FAILURE,
+                _ => Sense::INTERNAL_TARGET_FAILURE,
+            };
+            return Some(self.encode(lun, &sense));
+        }
+        if head.completion_status != status::CHECK_CONDITION {
+            return None;
+        }
+        let mut sense = [0; SENSE_BYTES];
+        channel.sense(slot, &mut sense);
+        let given = &sense[..usize::from(head.sense_length)];
+        // A driver that forgets sense data leaves the initiator without a reason.
+        match Sense::parse(given) {
+            Some(_) => Some(given.into()),
+            None => Some(self.encode(lun, &Sense::INTERNAL_TARGET_FAILURE)),
+        }
+    }
+
+    /// A completion is refused: counted, reported, and the task it should have ended is ended.
+    #[cold]
+    pub(super) fn violated(&mut self, now: Time, violation: Violation) {
+        self.counters.violations += 1;
+        if self.violations.len() == VIOLATIONS_KEPT {
+            self.violations.remove(0);
+        }
+        self.violations.push((now, violation));
+        let recent = self
+            .violations
+            .iter()
+            .filter(|(t, _)| now.since(*t).as_nanos() < u128::from(VIOLATION_WINDOW_NS));
+        if recent.count() >= VIOLATIONS_MAX {
+            self.declare_unfit(format!(
+                "{VIOLATIONS_MAX} violations in 10 s, the last: {violation}"
+            ));
+        }
+        if let Violation::Ring(_) = violation {
+            self.declare_unfit(violation.to_string());
+        }
+        let Some(slot) = violation.task() else { return };
+        let Some(record) = self.ledger.record_mut(slot) else { return };
+        if record.writes {
+            // Whether the write landed, and whether it still may, only the fence can tell.
+            self.declare_unfit(format!("an unbelievable answer to a write: {violation}"));
+            return;
+        }
+        // A read: its initiator is told at once; the driver may still fill the buffer.
+        record.state = SlotState::Quarantined;
+        let (cookie, lun, set) =
+            (record.cookie, record.task.logical_unit_bytes, usize::from(record.lun));
+        self.in_driver -= 1;
+        self.leave_task_set(slot, set);
+        let sense = Some(self.encode(lun, &Sense::ABORTED_COMMAND));
+        let status = Status::CheckCondition;
+        self.answers.push(Answer { cookie, status, sense, ..Answer::EMPTY });
+    }
+}
+
+/// Whether a response can be the answer to the task; its status if so.
+#[inline]
+fn check(slot: u16, record: &Record, head: &ResponseHead) -> Result<Status, Violation> {
+    let task = &record.task;
+    if head.version != VERSION {
+        return Err(Violation::Version { slot, version: head.version });
+    }
+    if head.controller_task_identifier != task.controller_task_identifier
+        || head.target_id != task.target_id
+    {
+        return Err(Violation::Identifier {
+            slot,
+            got: head.controller_task_identifier,
+            target: head.target_id,
+            expected: task.controller_task_identifier,
+        });
+    }
+    if head.bytes_transferred > task.requested_transfer_count {
+        let (bytes, expected) = (head.bytes_transferred, task.requested_transfer_count);
+        return Err(Violation::Bytes { slot, bytes, expected });
+    }
+    let misfit =
+        Violation::Status { slot, service: head.service_response, status: head.completion_status };
+    if head.service_response == ServiceResponse::TaskComplete as u32 {
+        u8::try_from(head.completion_status).ok().and_then(Status::from_code).ok_or(misfit)
+    } else if head.service_response == ServiceResponse::DeliveryOrTargetFailure as u32 {
+        Ok(Status::CheckCondition)
+    } else {
+        Err(misfit)
+    }
+}

@@ -1,0 +1,295 @@
+//! Task management (SAM-6 clause 7). A function is answered only after every task it concerns has
+//! ended: those the driver has, by the driver's own word and its completions.
+
+use outboard_hba::{ManagementFunction, TaskManagement};
+use outboard_scsi::{Lun, Sense, Status};
+use outboard_slots::Time;
+use outboard_spc::{NexusId, Scope, UnitAttention};
+
+use super::{Answer, Stack};
+use crate::channel::Channel;
+use crate::ledger::{Record, SlotState};
+
+/// A task management function as a front end received it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Function {
+    /// ABORT TASK
+    AbortTask {
+        /// the nexus
+        nexus: NexusId,
+        /// LUN
+        lun: u16,
+        /// tag of the task
+        tag: u64,
+    },
+    /// ABORT TASK SET
+    AbortTaskSet {
+        /// the nexus
+        nexus: NexusId,
+        /// LUN
+        lun: u16,
+    },
+    /// CLEAR TASK SET
+    ClearTaskSet {
+        /// the nexus that asks
+        nexus: NexusId,
+        /// LUN
+        lun: u16,
+    },
+    /// LOGICAL UNIT RESET
+    LogicalUnitReset {
+        /// LUN
+        lun: u16,
+    },
+    /// TARGET RESET
+    TargetReset,
+}
+
+/// The end of a task management function.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ManagementAnswer {
+    /// the front end's name for it
+    pub cookie: u64,
+}
+
+/// A function in progress.
+#[derive(Debug)]
+pub(super) struct Pending {
+    id: u64,
+    function: Function,
+    cookie: Option<u64>,
+    /// the driver has said that it is done
+    confirmed: bool,
+    /// the tasks it waits for, by slot and generation
+    tasks: Vec<(u16, u64)>,
+}
+
+impl Stack {
+    /// Begins a function. With a cookie its end is told by [`Self::managed`].
+    pub fn manage(&mut self, _now: Time, function: Function, cookie: Option<u64>) {
+        let aborts: Vec<u16> = self
+            .ledger
+            .iter()
+            .filter(|(_, r)| concerns(&function, r))
+            .map(|(slot, _)| slot)
+            .collect();
+        let mut tasks = Vec::new();
+        for &slot in &aborts {
+            let Some(record) = self.ledger.record_mut(slot) else { continue };
+            record.aborted = true;
+            match record.state {
+                SlotState::InDriver => tasks.push((slot, record.generation)),
+                // Ends when the front end is done with filling.
+                SlotState::Filling => {}
+                SlotState::Waiting => {}
+                SlotState::Free | SlotState::Sending | SlotState::Quarantined => {}
+            }
+        }
+        self.end_waiting(&aborts);
+        let id = self.next_request;
+        self.next_request += 1;
+        let confirmed = tasks.is_empty() && !function.resets();
+        if !confirmed && !self.detached {
+            let function = self.for_driver(&function, &tasks);
+            let (target, sequence) = (self.target_id, Vec::new());
+            self.requests.push(TaskManagement { id, function, target, sequence });
+        }
+        self.pending.push(Pending { id, function, cookie, confirmed, tasks });
+        self.settle();
+    }
+
+    /// Aborts one task by its slot: the first step of giving it up.
+    pub(super) fn abort_slot(&mut self, _now: Time, slot: u16) {
+        let Some(record) = self.ledger.record(slot) else { return };
+        let generation = record.generation;
+        let id = self.next_request;
+        self.next_request += 1;
+        let function = ManagementFunction::AbortTask { slot, generation };
+        let (target, sequence) = (self.target_id, Vec::new());
+        self.requests.push(TaskManagement { id, function, target, sequence });
+    }
+
+    /// Requests for the driver, with the submission sequence so far: the caller sends them over
+    /// the control socket.
+    pub fn requests(&mut self, channel: &dyn Channel) -> Vec<TaskManagement> {
+        let mut requests = std::mem::take(&mut self.requests);
+        for request in &mut requests {
+            request.sequence = vec![channel.sequence()];
+        }
+        requests
+    }
+
+    /// Whether [`Self::requests`] has something.
+    #[inline]
+    pub fn has_requests(&self) -> bool {
+        !self.requests.is_empty()
+    }
+
+    /// The driver's answer to a request. Everything it completed before must have been reaped by a
+    /// turn that follows; call this before that turn and [`Self::managed`] after it.
+    pub fn confirmed(&mut self, id: u64) {
+        if let Some(p) = self.pending.iter_mut().find(|p| p.id == id) {
+            p.confirmed = true;
+        }
+    }
+
+    /// Functions that have ended since the last call.
+    pub fn managed(&mut self) -> Vec<ManagementAnswer> {
+        if !self.pending.is_empty() {
+            self.settle();
+        }
+        std::mem::take(&mut self.managed)
+    }
+
+    /// Ends every function whose tasks have all ended.
+    pub(super) fn settle(&mut self) {
+        let mut ended = Vec::new();
+        let ledger = &self.ledger;
+        self.pending.retain_mut(|p| {
+            p.tasks.retain(|&(slot, generation)| {
+                ledger
+                    .record(slot)
+                    .is_some_and(|r| r.state == SlotState::InDriver && r.generation == generation)
+            });
+            let over = p.confirmed && p.tasks.is_empty();
+            if over {
+                ended.push((p.function, p.cookie));
+            }
+            !over
+        });
+        for (function, cookie) in ended {
+            self.tell_others(&function);
+            if let Some(cookie) = cookie {
+                self.managed.push(ManagementAnswer { cookie });
+            }
+        }
+    }
+
+    /// Unit attentions that follow from a function (SAM-6 5.14, table of unit attentions).
+    fn tell_others(&mut self, function: &Function) {
+        let (lun, scope, attention) = match *function {
+            Function::AbortTask { .. } | Function::AbortTaskSet { .. } => return,
+            Function::ClearTaskSet { nexus, lun } => {
+                (Some(lun), Scope::AllBut(nexus), UnitAttention::CommandsCleared)
+            }
+            Function::LogicalUnitReset { lun } => {
+                (Some(lun), Scope::All, UnitAttention::LogicalUnitReset)
+            }
+            Function::TargetReset => (None, Scope::All, UnitAttention::TargetReset),
+        };
+        let luns: Vec<Lun> =
+            self.target.luns().filter(|l| lun.is_none_or(|n| n == l.number())).collect();
+        for lun in luns {
+            let _ = self.target.establish(lun, scope, attention);
+        }
+    }
+
+    /// Ends the waiting ones among `slots`, and lets those behind them start.
+    fn end_waiting(&mut self, slots: &[u16]) {
+        let first_slot = self.first_slot;
+        let mut waiting: Vec<u16> = Vec::new();
+        for set in self.task_sets.iter_mut().flatten() {
+            let outbox = &mut self.outbox;
+            set.remove_waiting(
+                &mut |id| {
+                    let slot = id + first_slot;
+                    let ours = slots.contains(&slot);
+                    if ours {
+                        waiting.push(slot);
+                    }
+                    ours
+                },
+                &mut |id| outbox.push(id + first_slot),
+            );
+        }
+        // Started, but not yet handed over in a turn: it may be taken back.
+        let mut started = Vec::new();
+        self.outbox.retain(|slot| {
+            let ours = slots.contains(slot);
+            if ours {
+                started.push(*slot);
+            }
+            !ours
+        });
+        for slot in started {
+            if let Some(lun) = self.ledger.record(slot).map(|r| usize::from(r.lun)) {
+                self.leave_task_set(slot, lun);
+            }
+            waiting.push(slot);
+        }
+        for slot in waiting {
+            self.end_aborted(slot);
+        }
+    }
+
+    /// Ends a task that the driver does not have, as aborted.
+    pub(super) fn end_aborted(&mut self, slot: u16) {
+        let Some(record) = self.ledger.record_mut(slot) else { return };
+        record.state = SlotState::Sending;
+        let cookie = record.cookie;
+        let status = Status::TaskAborted;
+        let answer = Answer { cookie, slot: Some(slot), status, aborted: true, ..Answer::EMPTY };
+        self.answers.push(answer);
+    }
+
+    fn for_driver(&self, function: &Function, tasks: &[(u16, u64)]) -> ManagementFunction {
+        let bytes = |lun: u16| Lun::new(lun).unwrap_or(Lun::ZERO).encode();
+        match *function {
+            Function::AbortTask { .. } => {
+                let (slot, generation) = tasks.first().copied().unwrap_or_default();
+                ManagementFunction::AbortTask { slot, generation }
+            }
+            Function::AbortTaskSet { nexus, lun } => ManagementFunction::AbortTaskSet {
+                lun: bytes(lun),
+                nexus: u64::from(nexus.index()),
+            },
+            Function::ClearTaskSet { lun, .. } => {
+                ManagementFunction::ClearTaskSet { lun: bytes(lun) }
+            }
+            Function::LogicalUnitReset { lun } => {
+                ManagementFunction::LogicalUnitReset { lun: bytes(lun) }
+            }
+            Function::TargetReset => ManagementFunction::TargetReset,
+        }
+    }
+
+    /// Ends everything a dead driver still had: nothing more comes from it. `sense` says why.
+    pub(super) fn end_all_in_driver(&mut self, sense: &Sense) {
+        for slot in self.ledger.in_order(SlotState::InDriver) {
+            let Some(lun) = self.ledger.record(slot).map(|r| usize::from(r.lun)) else { continue };
+            self.in_driver -= 1;
+            self.leave_task_set(slot, lun);
+            self.end_with_sense(slot, sense);
+        }
+    }
+}
+
+impl Pending {
+    /// The fence has done what the driver was asked to do.
+    pub(super) fn confirm(&mut self) {
+        self.confirmed = true;
+    }
+}
+
+impl Function {
+    const fn resets(&self) -> bool {
+        matches!(self, Self::LogicalUnitReset { .. } | Self::TargetReset)
+    }
+}
+
+fn concerns(function: &Function, record: &Record) -> bool {
+    if matches!(record.state, SlotState::Free | SlotState::Sending | SlotState::Quarantined) {
+        return false;
+    }
+    let of = |n: NexusId| record.nexus == u32::from(n.index());
+    match *function {
+        Function::AbortTask { nexus, lun, tag } => {
+            of(nexus) && record.lun == lun && record.task.task_tag_identifier == tag
+        }
+        Function::AbortTaskSet { nexus, lun } => of(nexus) && record.lun == lun,
+        Function::ClearTaskSet { lun, .. } | Function::LogicalUnitReset { lun } => {
+            record.lun == lun
+        }
+        Function::TargetReset => true,
+    }
+}

@@ -1,0 +1,316 @@
+//! One I/O thread's SCSI stack: it owns the target, the task sets, the ledger and the buffers, and
+//! tells its caller what to hand to the driver and what to answer. Sans-I/O: time and the channel
+//! are lent to each call.
+//!
+//! The way of a task: [`Stack::submit`] judges it and gives a buffer; the front end fills the buffer
+//! and calls [`Stack::ready`]; [`Stack::turn`] hands it to the driver with the rest of the bundle and
+//! later returns its [`Answer`]; the front end takes the data out and calls [`Stack::finish`].
+
+mod acked;
+mod complete;
+mod deadline;
+mod manage;
+mod restart;
+mod submit;
+#[cfg(test)]
+mod tests;
+
+use outboard_hba::{HbaReport, TaskManagement, UnitReport};
+use outboard_scsi::Lun;
+use outboard_slots::{Region, Time};
+use outboard_spc::{
+    Capacity, Identity, Limits, LogicalUnit, NexusId, Provisioning, SpcError, Target, TargetPort,
+    TaskSet, UnitConfig,
+};
+
+use crate::buffers::BufferPool;
+use crate::channel::{Channel, ChannelError, Completed};
+use crate::ledger::{Ledger, Violation};
+use acked::AckedWrites;
+use manage::Pending;
+
+pub use complete::Answer;
+pub use manage::{Function, ManagementAnswer};
+pub use submit::{Accepted, Command};
+
+/// Most nexuses of a target.
+const NEXUSES: u16 = 256;
+/// How often deadlines are looked at, ns.
+const DEADLINE_ROUND_NS: u64 = 100_000_000;
+/// Violations within [`VIOLATION_WINDOW_NS`] that make the driver unfit to go on.
+const VIOLATIONS_MAX: usize = 3;
+const VIOLATION_WINDOW_NS: u64 = 10_000_000_000;
+
+/// Why a stack cannot be made of a report.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StackError {
+    /// a unit's names
+    #[error("target {target} LUN {lun}: {source}")]
+    Unit {
+        /// the target
+        target: u64,
+        /// the LUN
+        lun: u16,
+        /// what is wrong
+        source: SpcError,
+    },
+    /// a unit's numbers
+    #[error("target {target} LUN {lun}: {blocks} blocks of {block_size} bytes make no capacity")]
+    Capacity {
+        /// the target
+        target: u64,
+        /// the LUN
+        lun: u16,
+        /// as reported
+        blocks: u64,
+        /// as reported
+        block_size: u32,
+    },
+    /// no such target
+    #[error("the driver reports no target {0}")]
+    NoTarget(u64),
+}
+
+/// Counters, for reports.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counters {
+    /// tasks handed to the driver
+    pub submitted: u64,
+    /// tasks the driver has ended
+    pub completed: u64,
+    /// completions refused
+    pub violations: u64,
+    /// tasks given up by their deadline
+    pub timed_out: u64,
+    /// tasks submitted again after a driver's death
+    pub replayed: u64,
+}
+
+/// One I/O thread's SCSI stack, for one target of one driver.
+pub struct Stack {
+    target_id: u64,
+    target: Target,
+    /// by LUN number
+    task_sets: Vec<Option<TaskSet>>,
+    ledger: Ledger,
+    buffers: BufferPool,
+    identifiers: Vec<u32>,
+    first_slot: u16,
+    /// slots to hand to the driver, in order
+    outbox: Vec<u16>,
+    /// answers made between turns
+    answers: Vec<Answer>,
+    completed: Vec<Completed>,
+    acked: AckedWrites,
+    pending: Vec<Pending>,
+    requests: Vec<TaskManagement>,
+    managed: Vec<ManagementAnswer>,
+    next_request: u64,
+    violations: Vec<(Time, Violation)>,
+    /// why the driver must be restarted, once it must
+    unfit: Option<String>,
+    /// the driver takes no tasks now
+    detached: bool,
+    next_deadline_round: Time,
+    in_driver: usize,
+    counters: Counters,
+}
+
+impl Stack {
+    /// For target `target_id` of a driver with `report`, over queue `queue` of `region`.
+    pub fn new(
+        report: &HbaReport,
+        target_id: u64,
+        identifiers: &[u32],
+        region: &Region,
+        queue: u32,
+    ) -> Result<Self, StackError> {
+        let described = report.targets.iter().find(|t| t.id == target_id);
+        let described = described.ok_or(StackError::NoTarget(target_id))?;
+        let slots = region.layout().slots_of(queue);
+        let count = slots.len() as u16;
+        let port = TargetPort { relative_id: 1, name: String::new(), protocol: 5 };
+        let mut target = Target::new("", vec![port], NEXUSES);
+        let mut task_sets: Vec<Option<TaskSet>> = Vec::new();
+        for unit in &described.units {
+            let fail = |source| StackError::Unit { target: target_id, lun: unit.lun, source };
+            let config = unit_config(target_id, unit, report.dma.max_transfer_size)?;
+            let lun = Lun::new(unit.lun).unwrap_or(Lun::ZERO);
+            target.add_unit(lun, LogicalUnit::new(config)).map_err(fail)?;
+            let index = usize::from(unit.lun);
+            if task_sets.len() <= index {
+                task_sets.resize_with(index + 1, || None);
+            }
+            task_sets[index] = Some(TaskSet::new(count));
+        }
+        let layout = region.layout();
+        // Each queue allocates from its own share of the pool, so that threads share nothing.
+        let share = layout.config.pool_bytes / u64::from(layout.config.queues) / 4096 * 4096;
+        let base = layout.pool + share * u64::from(queue);
+        Ok(Self {
+            target_id,
+            target,
+            task_sets,
+            ledger: Ledger::new(slots.start as u16, count),
+            buffers: BufferPool::new(base, share),
+            identifiers: identifiers.to_vec(),
+            first_slot: slots.start as u16,
+            outbox: Vec::with_capacity(usize::from(count)),
+            answers: Vec::with_capacity(usize::from(count)),
+            completed: Vec::with_capacity(usize::from(count) * 2),
+            acked: AckedWrites::new(usize::from(count) * 8),
+            pending: Vec::new(),
+            requests: Vec::new(),
+            managed: Vec::new(),
+            next_request: 1,
+            violations: Vec::new(),
+            unfit: None,
+            detached: false,
+            next_deadline_round: Time::ZERO,
+            in_driver: 0,
+            counters: Counters::default(),
+        })
+    }
+
+    /// One round: takes what the driver has completed, hands it what is ready as one bundle, looks
+    /// at deadlines. Answers are appended to `answers`. Returns whether anything moved.
+    pub fn turn(
+        &mut self,
+        now: Time,
+        channel: &mut dyn Channel,
+        answers: &mut Vec<Answer>,
+    ) -> Result<bool, ChannelError> {
+        let before = answers.len();
+        if !self.detached {
+            let mut completed = std::mem::take(&mut self.completed);
+            let reaped = channel.reap(now, &mut completed);
+            for c in completed.drain(..) {
+                self.complete(now, channel, c, answers);
+            }
+            self.completed = completed;
+            match reaped {
+                Err(ChannelError::Violation(v)) => self.violated(now, v),
+                other => other?,
+            }
+            self.hand_over(now, channel)?;
+        }
+        if now >= self.next_deadline_round {
+            self.next_deadline_round = now.plus_nanos(DEADLINE_ROUND_NS);
+            self.look_at_deadlines(now);
+        }
+        answers.append(&mut self.answers);
+        Ok(answers.len() != before)
+    }
+
+    fn hand_over(&mut self, now: Time, channel: &mut dyn Channel) -> Result<(), ChannelError> {
+        if self.outbox.is_empty() {
+            return Ok(());
+        }
+        for i in 0..self.outbox.len() {
+            let slot = self.outbox[i];
+            let Some(entry) = self.ledger.submit(slot) else { continue };
+            self.in_driver += 1;
+            let Some(record) = self.ledger.record(slot) else { continue };
+            channel.push(entry, record.nexus, &record.task)?;
+        }
+        self.counters.submitted += self.outbox.len() as u64;
+        self.outbox.clear();
+        channel.publish(now)
+    }
+
+    /// The target: nexuses, units, unit attentions.
+    pub fn target_mut(&mut self) -> &mut Target {
+        &mut self.target
+    }
+
+    /// The target.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Tasks the driver has.
+    #[inline]
+    pub fn in_driver(&self) -> usize {
+        self.in_driver
+    }
+
+    /// Slots in use, by tasks in any state.
+    pub fn in_use(&self) -> usize {
+        self.ledger.in_use()
+    }
+
+    /// Bytes of the buffer pool that are free.
+    pub fn free_buffer_bytes(&self) -> u64 {
+        self.buffers.free_bytes()
+    }
+
+    /// Counters so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Why the driver must be killed, fenced and restarted, if it must.
+    pub fn unfit(&self) -> Option<&str> {
+        self.unfit.as_deref()
+    }
+
+    /// The violations seen so far, at most the last few.
+    pub fn violations(&self) -> &[(Time, Violation)] {
+        &self.violations
+    }
+
+    /// Opens a nexus for a front end's session.
+    pub fn open_nexus(&mut self, initiator_port: &str) -> Result<NexusId, SpcError> {
+        let nexus = outboard_spc::nexus::Nexus {
+            initiator_port: initiator_port.to_owned(),
+            target_port: 1,
+        };
+        self.target.open_nexus(nexus)
+    }
+}
+
+/// What the host tells initiators of a unit, from what its driver reported.
+fn unit_config(
+    target: u64,
+    unit: &UnitReport,
+    max_transfer: u64,
+) -> Result<UnitConfig, StackError> {
+    let fail = |source| StackError::Unit { target, lun: unit.lun, source };
+    let block = u64::from(unit.block_size);
+    let blocks_of = |bytes: u64| u32::try_from(bytes / block).unwrap_or(u32::MAX);
+    let exponent = (unit.physical_block_size / unit.block_size).trailing_zeros() as u8;
+    let capacity =
+        Capacity::new(unit.blocks, unit.block_size).map(|c| c.with_physical_exponent(exponent));
+    let capacity = capacity.map_err(fail)?;
+    let max_transfer = match unit.max_transfer {
+        0 => max_transfer,
+        own => own.min(max_transfer),
+    };
+    let provisioning = match unit.unmap_granularity {
+        None => Provisioning::Full,
+        Some(granularity) => Provisioning::Thin(outboard_spc::unit::Thin {
+            max_unmap: u32::MAX,
+            max_unmap_descriptors: 256,
+            granularity: blocks_of(granularity),
+            alignment: Some(0),
+            reads_zeros: unit.unmap_reads_zeroes,
+            write_same: true,
+        }),
+    };
+    Ok(UnitConfig {
+        identity: Identity::new(&unit.vendor, &unit.product, &unit.revision, &unit.serial)
+            .map_err(fail)?,
+        capacity,
+        limits: Limits {
+            max_transfer: blocks_of(max_transfer).max(1),
+            optimal_transfer: blocks_of(unit.optimal_transfer),
+            granularity: 0,
+            max_write_same: u32::MAX,
+        },
+        provisioning,
+        read_only: unit.read_only,
+        volatile_cache: unit.volatile_cache,
+        rotation_rate: if unit.rotational { 7200 } else { 1 },
+    })
+}

@@ -1,0 +1,211 @@
+//! Taking a command in: judged first, buffered after.
+
+use outboard_scsi::{Direction, Lun, Sense, Status, TaskAttribute};
+use outboard_slots::{ParallelTask, Time, task::CDB_BYTES};
+use outboard_spc::task_set::{Admission, TaskSetError};
+use outboard_spc::{NexusId, Verdict};
+
+use super::{Answer, Stack};
+use crate::ledger::SlotState;
+
+/// How long a command may take before the host gives it up, ns; initiators give up at 30 s, and
+/// the ladder of giving up takes its steps after this.
+const TASK_TIMEOUT_NS: u64 = 10_000_000_000;
+
+/// A command as a front end received it.
+#[derive(Clone, Copy, Debug)]
+pub struct Command<'a> {
+    /// the nexus
+    pub nexus: NexusId,
+    /// the LUN's eight bytes
+    pub lun: [u8; 8],
+    /// the CDB
+    pub cdb: &'a [u8],
+    /// task attribute
+    pub attribute: TaskAttribute,
+    /// the initiator's tag; 0 = untagged
+    pub tag: u64,
+    /// bytes the initiator expects to move
+    pub expected: u64,
+    /// the front end's name for the task, in its answer
+    pub cookie: u64,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub enum Accepted {
+    /// the host has answered it
+    Answered(Answer),
+    /// a buffer waits for its data (write) or for the task to run (read): fill it and call
+    /// [`Stack::ready`]
+    Slot {
+        /// the task's slot
+        slot: u16,
+        /// offset of its buffer in the region
+        offset: u64,
+        /// bytes of its buffer
+        len: u64,
+    },
+    /// no slot or no buffer is free: keep the command and try again after an answer
+    Full,
+}
+
+impl Stack {
+    /// Judges a command: LUN, unit attentions, CDB, ranges; then takes a slot and a buffer.
+    #[inline]
+    pub fn submit(&mut self, now: Time, command: &Command<'_>) -> Accepted {
+        match self.target.forward(command.nexus, command.lun, command.cdb) {
+            Some(f) => self.forward(now, command, f),
+            None => self.judge(now, command),
+        }
+    }
+
+    #[cold]
+    fn judge(&mut self, now: Time, command: &Command<'_>) -> Accepted {
+        match self.target.check(command.nexus, command.lun, command.cdb) {
+            Verdict::Forward(f) => self.forward(now, command, f),
+            Verdict::Answer(response) => {
+                let sense = response.sense.map(|s| self.encode(command.lun, &s));
+                let mut data = response.data;
+                data.truncate(usize::try_from(command.expected).unwrap_or(usize::MAX));
+                Accepted::Answered(Answer {
+                    cookie: command.cookie,
+                    status: response.status,
+                    sense,
+                    transferred: data.len() as u64,
+                    data,
+                    ..Answer::EMPTY
+                })
+            }
+        }
+    }
+
+    #[inline]
+    fn forward(
+        &mut self,
+        now: Time,
+        command: &Command<'_>,
+        forwarded: outboard_spc::Forwarded,
+    ) -> Accepted {
+        let Some(slot) = self.ledger.take() else { return Accepted::Full };
+        let len = u64::from(forwarded.length).min(command.expected);
+        let Some(buffer) = self.buffers.take(len) else {
+            self.ledger.release(slot);
+            return Accepted::Full;
+        };
+        let lun = forwarded.lun.number();
+        let mut cdb = [0; CDB_BYTES];
+        let size = command.cdb.len().min(CDB_BYTES);
+        cdb[..size].copy_from_slice(&command.cdb[..size]);
+        let identifier = self.identifiers.get(usize::from(slot)).copied().unwrap_or(0);
+        let Some(record) = self.ledger.record_mut(slot) else { return Accepted::Full };
+        record.writes = forwarded.command.changes_medium();
+        record.lun = lun;
+        record.nexus = u32::from(command.nexus.index());
+        record.cookie = command.cookie;
+        record.deadline = now.plus_nanos(TASK_TIMEOUT_NS);
+        record.buffer = buffer;
+        record.range = match forwarded.command.lba_range() {
+            Some(r) if r.blocks != 0 => (r.lba, r.blocks),
+            // To the end of the medium, or anywhere (UNMAP).
+            Some(r) => (r.lba, u64::MAX),
+            None => (0, u64::MAX),
+        };
+        record.task = ParallelTask {
+            target_id: self.target_id,
+            controller_task_identifier: u64::from(identifier),
+            requested_transfer_count: len,
+            buffer_iovm_addr: buffer.offset,
+            task_attribute: command.attribute as u32,
+            task_tag_identifier: command.tag,
+            logical_unit_bytes: command.lun,
+            command_descriptor_block: cdb,
+            command_size: cdb_size(cdb[0]),
+            transfer_direction: match forwarded.direction {
+                Direction::None => 0,
+                Direction::ToDevice => 1,
+                Direction::FromDevice => 2,
+            },
+            timeout_ms: (TASK_TIMEOUT_NS / 1_000_000) as u32,
+            ..ParallelTask::EMPTY
+        };
+        Accepted::Slot { slot, offset: buffer.offset, len }
+    }
+
+    /// The task's data is in its buffer (or it has none): it may go to the driver as soon as the
+    /// task set lets it.
+    #[inline]
+    pub fn ready(&mut self, slot: u16, attribute: TaskAttribute) {
+        let at = slot.wrapping_sub(self.first_slot);
+        let Some(record) = self.ledger.record_mut(slot) else { return };
+        if record.state != SlotState::Filling {
+            return;
+        }
+        if record.aborted {
+            return self.end_aborted(slot);
+        }
+        let lun = record.lun;
+        let Some(Some(set)) = self.task_sets.get_mut(usize::from(lun)) else { return };
+        match set.insert(at, attribute) {
+            Ok(Admission::Start) => {
+                record.state = SlotState::Waiting;
+                self.outbox.push(slot);
+            }
+            Ok(Admission::Wait) => record.state = SlotState::Waiting,
+            Err(TaskSetError::AcaNotSupported(_)) => {
+                self.end_with_sense(slot, &Sense::INVALID_MESSAGE_ERROR);
+            }
+            // A slot is in one task set at a time, and slots are below the set's capacity.
+            Err(_) => self.end_with_sense(slot, &Sense::INTERNAL_TARGET_FAILURE),
+        }
+    }
+
+    /// The answer's data has left the buffer: slot and buffer are free.
+    #[inline]
+    pub fn finish(&mut self, slot: u16) {
+        let Some(record) = self.ledger.record(slot) else { return };
+        if record.state != SlotState::Sending {
+            return;
+        }
+        self.buffers.give_back(record.buffer);
+        self.ledger.release(slot);
+    }
+
+    /// The front end gives up on a task it has not called ready: its initiator is gone.
+    pub fn cancel(&mut self, slot: u16) {
+        let Some(record) = self.ledger.record(slot) else { return };
+        if record.state == SlotState::Filling {
+            self.buffers.give_back(record.buffer);
+            self.ledger.release(slot);
+        }
+    }
+
+    /// Encodes sense data in the format the LUN's mode pages choose.
+    pub(super) fn encode(&self, lun: [u8; 8], sense: &Sense) -> Box<[u8]> {
+        let unit = Lun::decode(lun).ok().and_then(|l| self.target.unit(l));
+        let descriptor = unit.is_some_and(|u| u.descriptor_sense());
+        let mut out = [0; 252];
+        let len = sense.encode(descriptor, &mut out);
+        out[..len.min(252)].into()
+    }
+
+    /// Ends a task that never reached the driver, with sense data.
+    pub(super) fn end_with_sense(&mut self, slot: u16, sense: &Sense) {
+        let Some(record) = self.ledger.record_mut(slot) else { return };
+        record.state = SlotState::Sending;
+        let (cookie, lun) = (record.cookie, record.task.logical_unit_bytes);
+        let sense = Some(self.encode(lun, sense));
+        let status = Status::CheckCondition;
+        self.answers.push(Answer { cookie, slot: Some(slot), status, sense, ..Answer::EMPTY });
+    }
+}
+
+/// Length of a CDB by its operation code's group (SPC-6 4.2.5.1).
+const fn cdb_size(opcode: u8) -> u8 {
+    match opcode >> 5 {
+        0 => 6,
+        1 | 2 => 10,
+        5 => 12,
+        _ => 16,
+    }
+}

@@ -1,0 +1,451 @@
+use outboard_disk::{Discard, Limits};
+use outboard_scsi::Status;
+use outboard_scsi::command::LbaRange;
+use outboard_scsi::command::build::*;
+use outboard_scsi::command::opcode as op;
+use outboard_scsi::unmap;
+
+use super::*;
+use crate::task::BufferRange;
+use crate::testing::{BUFFER, Bed, Faults, SLOTS, limits};
+
+const BLOCK: u64 = 512;
+const DISK: u64 = 1 << 20;
+const SCRATCH: u64 = 64 << 10;
+/// Bytes of each of the four pieces.
+const PIECE: u64 = SCRATCH / 4;
+
+/// A disk of 2048 blocks that takes 16 KiB at once, discards and zeroes.
+fn able() -> Limits {
+    let discard = Discard { granularity: 4096, max_bytes: 16 << 10, reads_zeroes: true };
+    Limits {
+        max_transfer: 16 << 10,
+        discard: Some(discard),
+        write_zeroes: true,
+        ..limits(512, DISK)
+    }
+}
+
+fn bed() -> Bed {
+    Bed::new(able(), SCRATCH, Faults::default(), 1)
+}
+
+fn data(blocks: u64, salt: u8) -> Vec<u8> {
+    (0..blocks * BLOCK).map(|n| (n / BLOCK) as u8 ^ (n as u8) ^ salt).collect()
+}
+
+fn good(bytes: u64) -> Outcome {
+    Outcome::good(0, bytes)
+}
+
+fn check(sense: Sense) -> Outcome {
+    Outcome::check(0, sense)
+}
+
+const fn write(fua: bool) -> Op {
+    Op::Write { fua }
+}
+
+#[test]
+fn every_read_and_write_is_one_request() {
+    let mut bed = bed();
+    let blocks = data(4, 1);
+    let writes = [write_6(10, 4), write_10(20, 4), write_12(30, 4), write_16(40, 4)];
+    let reads = [read_6(10, 4), read_10(20, 4), read_12(30, 4), read_16(40, 4)];
+    for (n, (write_cdb, read_cdb)) in writes.into_iter().zip(reads).enumerate() {
+        let offset = (n as u64 + 1) * 10 * BLOCK;
+        assert_eq!(bed.run(write_cdb, &blocks, 2048), good(2048));
+        assert_eq!(bed.asked(), [(write(false), offset, 2048)]);
+        bed.engine.memory().fill(0, 2048, 0).unwrap();
+        assert_eq!(bed.run(read_cdb, &[], 2048), good(2048));
+        assert_eq!(bed.asked(), [(Op::Read, offset, 2048)]);
+        assert_eq!(bed.memory(0, 2048), blocks);
+    }
+    assert_eq!(bed.run(write_10(0, 1).with(1, FUA), &[], 512), good(512));
+    assert_eq!(bed.run(read_10(0, 1).with(1, FUA | DPO), &[], 512), good(512));
+    assert_eq!(bed.asked(), [(write(true), 0, 512), (Op::Read, 0, 512)]);
+}
+
+#[test]
+fn the_buffer_is_the_last_word_on_length() {
+    let mut bed = bed();
+    assert_eq!(bed.run(write_10(0, 4), &[], 3 * 512 + 100), good(3 * 512));
+    assert_eq!(bed.run(read_10(0, 1), &[], 2048), good(512));
+    assert_eq!(bed.asked(), [(write(false), 0, 1536), (Op::Read, 0, 512)]);
+    assert_eq!(bed.run(read_10(0, 4), &[], 511), good(0));
+    assert_eq!(bed.run(write_10(2048, 0), &[], 0), good(0));
+    assert_eq!(bed.asked(), [], "nothing is no disk I/O");
+}
+
+#[test]
+fn what_does_not_fit_the_unit_is_refused() {
+    let mut bed = bed();
+    let beyond = |lba| check(Sense::lba_out_of_range(lba));
+    assert_eq!(bed.run(read_10(2048, 1), &[], 512), beyond(2048));
+    assert_eq!(bed.run(read_10(2047, 2), &[], 1024), beyond(2048));
+    assert_eq!(bed.run(read_16(u64::MAX, 2), &[], 1024), beyond(u64::MAX));
+    assert_eq!(bed.run(verify_16(2049, 0, 0), &[], 0), beyond(2049));
+    assert_eq!(bed.run(synchronize_cache_16(2040, 9), &[], 0), beyond(2048));
+    let protected = check(Sense::invalid_field_in_cdb(1, Some(7)));
+    assert_eq!(bed.run(read_10(0, 1).with(1, 0x20), &[], 512), protected);
+    assert_eq!(bed.run(write_same_10(0, 1, false).with(1, 0x20), &[], 512), protected);
+    for cdb in [inquiry(None, 36), report_luns(0, 16), Cdb::new(0xF0), mode_sense_6(false, 8, 0, 4)]
+    {
+        assert_eq!(bed.run(cdb, &[], 512), check(Sense::INVALID_OPCODE));
+    }
+    assert_eq!(bed.asked(), []);
+}
+
+#[test]
+fn a_read_only_disk_is_write_protected() {
+    let mut bed = Bed::new(Limits { read_only: true, ..able() }, SCRATCH, Faults::default(), 1);
+    let writes =
+        [write_10(0, 1), write_and_verify_16(0, 1, 0), write_same_16(0, 1, false, true), unmap(24)];
+    for cdb in writes {
+        assert_eq!(bed.run(cdb, &[], 512), check(Sense::WRITE_PROTECTED));
+    }
+    assert_eq!(bed.run(read_10(0, 1), &[], 512), good(512));
+}
+
+#[test]
+fn a_command_longer_than_a_request_goes_in_steps() {
+    let mut bed = bed();
+    let blocks = data(200, 3);
+    assert_eq!(bed.run(write_10(1, 200), &blocks, BUFFER), good(200 * BLOCK));
+    let asked = bed.asked();
+    assert_eq!(asked.len(), 7);
+    assert_eq!(asked[6], (write(false), BLOCK + 6 * 16_384, 200 * BLOCK - 6 * 16_384));
+    bed.engine.memory().fill(0, BUFFER as usize, 0).unwrap();
+    assert_eq!(bed.run(read_10(1, 200), &[], BUFFER), good(200 * BLOCK));
+    assert_eq!(bed.memory(0, 200 * BLOCK), blocks);
+}
+
+#[test]
+fn of_failed_steps_the_first_counts() {
+    let mut bed = bed();
+    let at = 3 * 16_384 + 512;
+    let results = [None, None, Some(DiskError::Gone), Some(DiskError::Medium { at })];
+    bed.seen.lock().unwrap().results.extend(results);
+    let outcome = bed.run(read_10(0, 200), &[], BUFFER);
+    let expected = Outcome { bytes_transferred: 2 * 16_384, ..check(Sense::LOGICAL_UNIT_FAILURE) };
+    assert_eq!(outcome, expected);
+
+    bed.seen.lock().unwrap().results.extend([None, Some(DiskError::Medium { at: 20_480 })]);
+    let outcome = bed.run(write_10(0, 200), &[], BUFFER);
+    let expected = Outcome { bytes_transferred: 16_384, ..check(Sense::write_error(40)) };
+    assert_eq!(outcome, expected);
+    bed.seen.lock().unwrap().results.extend([Some(DiskError::Busy)]);
+    let outcome = bed.run(read_10(0, 1), &[], BUFFER);
+    assert_eq!((outcome.status, outcome.sense), (Status::Busy, None));
+}
+
+#[test]
+fn verify_reads_or_compares() {
+    let mut bed = bed();
+    let blocks = data(100, 9);
+    bed.run(write_10(7, 100), &blocks, BUFFER);
+    bed.asked();
+    assert_eq!(bed.run(verify_16(7, 100, 0), &[], 0), good(0));
+    assert_eq!(bed.asked().iter().map(|asked| asked.2).sum::<u64>(), 100 * BLOCK);
+    let len = 100 * BLOCK;
+    assert_eq!(bed.run(verify_16(7, 100, 1), &blocks, len), good(len));
+    // In the third piece, so that the offset is that of the whole data-out.
+    let mut other = blocks.clone();
+    let place = 2 * PIECE + 4097;
+    other[place as usize] ^= 1;
+    let differs = Outcome { bytes_transferred: len, ..check(Sense::miscompare(place)) };
+    assert_eq!(bed.run(verify_16(7, 100, 1), &other, len), differs);
+    assert_eq!(bed.run(verify_16(7, 100, 1), &other, place), good(place / BLOCK * BLOCK));
+
+    bed.run(write_same_10(300, 50, false), &blocks[512..1024], 512);
+    assert_eq!(bed.run(verify_16(300, 50, 3), &blocks[512..1024], 512), good(512));
+    let differs = Outcome { bytes_transferred: 512, ..check(Sense::miscompare(0)) };
+    assert_eq!(bed.run(verify_16(299, 51, 3), &blocks[512..1024], 512), differs);
+    assert_eq!(bed.run(verify_16(300, 50, 3), &[], 511), check(Sense::DATA_PHASE_ERROR));
+    assert_eq!(bed.run(verify_16(300, 0, 3), &[], 0), good(0));
+    bed.seen.lock().unwrap().results.push_back(Some(DiskError::Medium { at: 512 }));
+    assert_eq!(bed.run(verify_16(0, 9, 0), &[], 0), check(Sense::unrecovered_read_error(1)));
+}
+
+#[test]
+fn write_and_verify_is_on_the_medium_before_it_is_read() {
+    let mut bed = bed();
+    let blocks = data(40, 5);
+    for check in [0, 1] {
+        let cdb = write_and_verify_16(64, 40, check);
+        assert_eq!(bed.run(cdb, &blocks, BUFFER), good(40 * BLOCK));
+        let asked = bed.asked();
+        let ops: Vec<Op> = asked.iter().map(|asked| asked.0).collect();
+        assert_eq!(ops, [write(true), write(true), Op::Read, Op::Read]);
+    }
+    assert_eq!(bed.seen.lock().unwrap().bytes[64 * 512..104 * 512], blocks);
+    bed.seen.lock().unwrap().results.extend([None, None, Some(DiskError::Medium { at: 65 * 512 })]);
+    let outcome = bed.run(write_and_verify_16(64, 40, 0), &blocks, BUFFER);
+    assert_eq!(outcome, check(Sense::unrecovered_read_error(65)));
+}
+
+#[test]
+fn write_same_takes_the_cheapest_way() {
+    let mut bed = bed();
+    let pattern = data(1, 0xA0);
+    assert_eq!(bed.run(write_same_16(5, 100, false, false), &pattern, 512), good(512));
+    assert!(bed.asked().iter().all(|asked| asked.0 == write(false)));
+    let seen = bed.seen.lock().unwrap().bytes[5 * 512..105 * 512].to_vec();
+    assert!(seen.chunks(512).all(|block| block == pattern));
+    assert_eq!(bed.seen.lock().unwrap().bytes[105 * 512..106 * 512], [0; 512]);
+
+    assert_eq!(bed.run(write_same_10(5, 10, false), &[0; 512], 512), good(512));
+    assert_eq!(bed.run(write_same_16(15, 10, true, true), &[], 0), good(0));
+    let zeroes = |may_unmap| Op::WriteZeroes { may_unmap };
+    let expected = [(zeroes(false), 5 * 512, 5120), (zeroes(true), 15 * 512, 5120)];
+    assert_eq!(bed.asked(), expected);
+    assert!(bed.seen.lock().unwrap().bytes[5 * 512..25 * 512].iter().all(|&byte| byte == 0));
+
+    let length = |byte| check(Sense::invalid_field_in_cdb(byte, None));
+    assert_eq!(bed.run(write_same_16(0, 0, false, true), &[], 0), length(10));
+    assert_eq!(bed.run(write_same_10(0, 0, false), &[0; 512], 512), length(7));
+    let anchored = write_same_16(0, 1, true, true).with(1, 0x10);
+    assert_eq!(bed.run(anchored, &[], 0), check(Sense::invalid_field_in_cdb(1, Some(4))));
+    let short = bed.run(write_same_10(0, 1, false), &[0; 511], 511);
+    assert_eq!(short, check(Sense::DATA_PHASE_ERROR));
+}
+
+#[test]
+fn write_same_of_zeroes_without_write_zeroes() {
+    let limits = Limits { write_zeroes: false, ..able() };
+    let mut bed = Bed::new(limits, SCRATCH, Faults::default(), 1);
+    // Whole granules, and the initiator allows it: a discard, in steps.
+    assert_eq!(bed.run(write_same_16(8, 40, true, true), &[], 0), good(0));
+    assert_eq!(bed.asked(), [(Op::Discard, 4096, 16_384), (Op::Discard, 20_480, 4096)]);
+    for cdb in [write_same_16(8, 40, false, true), write_same_16(9, 40, true, true)] {
+        bed.run(cdb, &[], 0);
+        assert!(bed.asked().iter().all(|asked| asked.0 == write(false)));
+    }
+    let limits = Limits { discard: None, ..limits };
+    let mut bed = Bed::new(limits, SCRATCH, Faults::default(), 1);
+    let refused = check(Sense::invalid_field_in_cdb(1, Some(3)));
+    assert_eq!(bed.run(write_same_16(8, 40, true, true), &[], 0), refused);
+}
+
+fn list(ranges: &[(u64, u64)]) -> Vec<u8> {
+    let mut list = vec![0; 8 + 16 * ranges.len()];
+    let ranges = ranges.iter().map(|&(lba, blocks)| LbaRange { lba, blocks });
+    unmap::encode(ranges, &mut list);
+    list
+}
+
+#[test]
+fn unmap_discards_whole_granules() {
+    let mut bed = bed();
+    bed.seen.lock().unwrap().bytes.fill(7);
+    let ranges = list(&[(0, 8), (9, 6), (9, 20), (100, 0), (2043, 5), (64, 64)]);
+    let len = ranges.len() as u64;
+    assert_eq!(bed.run(unmap(len as u16), &ranges, len), good(len));
+    let discards = [
+        (Op::Discard, 0, 4096),
+        (Op::Discard, 8192, 4096),
+        (Op::Discard, 64 * 512, 16_384),
+        (Op::Discard, 64 * 512 + 16_384, 16_384),
+    ];
+    assert_eq!(bed.asked(), discards);
+
+    let refused = |ranges: &[(u64, u64)], bed: &mut Bed| {
+        let ranges = list(ranges);
+        bed.run(unmap(ranges.len() as u16), &ranges, ranges.len() as u64).sense.unwrap()
+    };
+    assert_eq!(refused(&[(0, 8), (2048, 1)], &mut bed), Sense::lba_out_of_range(2048));
+    let many = vec![(0, 8); 257];
+    assert!(refused(&many, &mut bed).is(&Sense::INVALID_FIELD_IN_PARAMETER_LIST));
+    assert_eq!(bed.asked(), [], "all ranges are checked before one is discarded");
+    assert_eq!(bed.run(unmap(0), &[], 0), good(0));
+    let short = bed.run(unmap(24), &list(&[(0, 8)]), 7);
+    assert_eq!(short, check(Sense::PARAMETER_LIST_LENGTH_ERROR));
+    let anchored = bed.run(unmap(24).with(1, 1), &list(&[(0, 8)]), 24);
+    assert_eq!(anchored, check(Sense::invalid_field_in_cdb(1, Some(0))));
+    let many = vec![(0, 8); 256];
+    assert_eq!(bed.run(unmap(4104), &list(&many), 4104), good(4104));
+
+    let mut plain = Bed::new(limits(512, DISK), SCRATCH, Faults::default(), 1);
+    assert_eq!(plain.run(unmap(24), &list(&[(0, 8)]), 24), check(Sense::INVALID_OPCODE));
+}
+
+#[test]
+fn a_stopped_unit_is_not_ready() {
+    let mut bed = bed();
+    assert_eq!(bed.run(start_stop_unit(false), &[], 0), good(0));
+    assert_eq!(bed.asked(), [(Op::Flush, 0, 0)], "a stop writes the cache to the medium");
+    let stopped = check(Sense::NOT_READY_INITIALIZING_COMMAND_REQUIRED);
+    let commands = [
+        test_unit_ready(),
+        read_10(0, 1),
+        write_16(0, 1),
+        verify_16(0, 1, 0),
+        write_and_verify_16(0, 1, 0),
+        synchronize_cache_10(0, 0),
+        unmap(24),
+        write_same_10(0, 1, false),
+    ];
+    for cdb in commands {
+        assert_eq!(bed.run(cdb, &[], 512), stopped);
+    }
+    assert_eq!(bed.run(read_capacity_10(), &[], 8), good(8));
+    assert_eq!(bed.asked(), []);
+    assert_eq!(bed.run(start_stop_unit(true), &[], 0), good(0));
+    assert_eq!(bed.run(test_unit_ready(), &[], 0), good(0));
+    assert_eq!(bed.run(read_10(0, 1), &[], 512), good(512));
+    let no_flush = bed.run(start_stop_unit(false).with(4, 0x04), &[], 0);
+    assert_eq!((no_flush, bed.asked()), (good(0), vec![(Op::Read, 0, 512)]));
+    let condition = bed.run(start_stop_unit(true).with(4, 0x20), &[], 0);
+    assert_eq!(condition, check(Sense::invalid_field_in_cdb(4, Some(7))));
+    let eject = bed.run(start_stop_unit(false).with(4, 0x02), &[], 0);
+    assert_eq!(eject, check(Sense::invalid_field_in_cdb(4, Some(1))));
+}
+
+#[test]
+fn read_capacity_is_cut_to_the_room_for_it() {
+    let mut bed = bed();
+    assert_eq!(bed.run(read_capacity_10(), &[], 512), good(8));
+    assert_eq!(bed.memory(0, 8), [0, 0, 0x07, 0xFF, 0, 0, 2, 0]);
+    assert_eq!(bed.run(read_capacity_16(32), &[], 512), good(32));
+    assert_eq!(bed.memory(0, 16), [0, 0, 0, 0, 0, 0, 0x07, 0xFF, 0, 0, 2, 0, 0, 0, 0xC0, 0]);
+    assert_eq!(bed.run(read_capacity_16(12), &[], 512), good(12));
+    assert_eq!(bed.run(read_capacity_16(32), &[], 4), good(4));
+}
+
+#[test]
+fn synchronize_cache_waits_or_does_not() {
+    let mut bed = bed();
+    assert_eq!(bed.run(synchronize_cache_10(8, 16), &[], 0), good(0));
+    assert_eq!(bed.asked(), [(Op::Flush, 4096, 8192)]);
+    bed.seen.lock().unwrap().results.push_back(Some(DiskError::NoSpace));
+    let failed = bed.run(synchronize_cache_16(0, 0), &[], 0);
+    assert_eq!(failed, check(Sense::SPACE_ALLOCATION_FAILED));
+
+    bed.asked();
+    bed.seen.lock().unwrap().stopped = true;
+    let immediate = synchronize_cache_10(0, 0).with(1, 0x02);
+    for _ in 0..3 {
+        assert_eq!(bed.start(0, immediate, 0), [good(0)]);
+        assert_eq!(bed.poll(), []);
+    }
+    assert!(bed.unit.in_flight() == 0 && !bed.unit.is_idle());
+    assert_eq!(bed.asked(), [(Op::Flush, 0, 0)], "one flies, the others wait for it");
+    bed.seen.lock().unwrap().results.push_back(Some(DiskError::Gone));
+    bed.seen.lock().unwrap().stopped = false;
+    assert_eq!(bed.drain(), []);
+    assert_eq!(bed.asked(), [(Op::Flush, 0, 0)], "and are covered by one more");
+    assert_eq!(bed.unit.take_deferred_error(), Some(Sense::LOGICAL_UNIT_FAILURE.deferred()));
+    assert_eq!(bed.unit.take_deferred_error(), None);
+}
+
+#[test]
+fn tasks_queue_for_scratch_in_their_order() {
+    let mut bed = bed();
+    bed.seen.lock().unwrap().stopped = true;
+    for id in 0..8 {
+        assert_eq!(bed.start(id, verify_16(u64::from(id), 1, 0), 0), []);
+    }
+    assert_eq!(bed.asked().len(), 4, "as many as there are pieces");
+    assert_eq!(bed.start(9, read_10(0, 1), 512), [], "others pass");
+    assert_eq!(bed.asked().len(), 1);
+    assert_eq!(bed.unit.next_event(), Time::NEVER);
+    bed.seen.lock().unwrap().stopped = false;
+    let ids: Vec<u16> = bed.drain().iter().map(|outcome| outcome.id).collect();
+    assert_eq!(ids, [0, 1, 2, 3, 9, 4, 5, 6, 7]);
+}
+
+#[test]
+fn tasks_queue_for_a_busy_disk() {
+    let faults = Faults { depth: 2, ..Faults::default() };
+    let mut bed = Bed::new(able(), SCRATCH, faults, 1);
+    let mut out = Vec::new();
+    for id in 0..SLOTS {
+        out.extend(bed.start(id, read_10(u32::from(id), 100), BUFFER));
+    }
+    out.extend(bed.drain());
+    assert_eq!(out.len(), usize::from(SLOTS));
+    assert!(out.iter().all(|outcome| outcome.status == Status::Good));
+
+    // A disk that is busy with nothing cannot be waited for.
+    let faults = Faults { depth: 0, ..Faults::default() };
+    let mut bed = Bed::new(able(), SCRATCH, faults, 1);
+    assert_eq!(bed.run(read_10(0, 1), &[], 512).status, Status::Busy);
+    assert_eq!(bed.run(verify_16(0, 1, 0), &[], 512).status, Status::Busy);
+}
+
+#[test]
+fn an_aborted_task_ends_after_its_requests_and_starts_no_more() {
+    let mut bed = bed();
+    bed.seen.lock().unwrap().stopped = true;
+    bed.start(1, write_10(0, 200), BUFFER);
+    bed.start(2, write_10(1000, 1), 512);
+    for id in 3..8 {
+        bed.start(id, verify_16(0, 60, 0), 0);
+    }
+    assert!(!bed.unit.abort(0) && !bed.unit.abort(SLOTS), "nobody is there");
+    let asked = bed.asked().len();
+    assert_eq!(bed.unit.abort_all(), 7);
+    assert_eq!(bed.unit.next_event(), Time::ZERO, "one waits for scratch and can end now");
+    assert_eq!(bed.poll(), [Outcome::aborted(7)]);
+    assert_eq!(bed.poll(), [], "the others have requests in flight");
+    bed.seen.lock().unwrap().stopped = false;
+    let mut out = bed.drain();
+    out.sort_unstable_by_key(|outcome| outcome.id);
+    assert_eq!(out, [1, 2, 3, 4, 5, 6].map(Outcome::aborted));
+    assert_eq!(bed.asked().len(), 0, "of {asked} requests none was followed by another");
+    assert_eq!(bed.run(read_10(0, 1), &[], 512), good(512), "the slots are free again");
+}
+
+#[test]
+fn slots_are_used_one_at_a_time() {
+    let mut bed = bed();
+    bed.start(3, read_10(0, 1), 512);
+    let mut out = Vec::new();
+    let mut start = |id| {
+        let buffer = BufferRange { offset: 0, len: 512 };
+        let task = TaskIn { id, cdb: &[0; 6], buffer };
+        bed.unit.start(&mut bed.engine, &task, &mut out)
+    };
+    assert_eq!(start(3), Err(SbcError::SlotInUse { id: 3 }));
+    assert_eq!(start(SLOTS), Err(SbcError::NoSuchSlot { id: SLOTS, capacity: SLOTS.into() }));
+    assert_eq!(out, []);
+}
+
+#[test]
+fn a_buffer_that_no_disk_may_use_is_the_targets_fault() {
+    let mut bed = bed();
+    let fault = check(Sense::INTERNAL_TARGET_FAILURE);
+    let far = bed.engine.memory().len() as u64;
+    for offset in [1, far - 512, far + 512, u64::MAX - 511] {
+        for cdb in [
+            read_10(0, 2),
+            write_10(0, 2),
+            verify_16(0, 2, 1),
+            write_and_verify_16(0, 2, 0),
+            unmap(1024),
+        ] {
+            let (mut out, buffer) = (Vec::new(), BufferRange { offset, len: 1024 });
+            if cdb.bytes()[0] == op::UNMAP && offset == 1 {
+                continue;
+            }
+            let task = TaskIn { id: 0, cdb: cdb.as_slice(), buffer };
+            bed.unit.start(&mut bed.engine, &task, &mut out).unwrap();
+            assert_eq!(out, [fault], "{cdb:?} at {offset}");
+        }
+    }
+    assert_eq!(bed.asked(), []);
+}
+
+#[test]
+fn what_cannot_be_a_unit_says_why() {
+    let new = |limits: Limits, len, capacity| {
+        let disk = crate::testing::TestDisk::new(limits, Faults::default(), 1).0;
+        let scratch = ScratchRange { offset: 0, len };
+        LogicalUnit::new(Box::new(disk), scratch, capacity).map(|_| ()).unwrap_err().to_string()
+    };
+    assert!(new(able(), SCRATCH, 0).contains("1 to 65535 tasks"));
+    assert!(new(able(), SCRATCH, 65_536).contains("not 65536"));
+    assert!(new(able(), 100, 1).contains("at least 4096 bytes"));
+    let empty = Limits { blocks: 0, ..able() };
+    assert!(new(empty, SCRATCH, 1).contains("0 blocks of 512 bytes"));
+}

@@ -1,0 +1,154 @@
+//! The array controller: opens its units, reports them, makes a queue's state.
+
+use outboard_disk::{Engine, EngineConfig};
+use outboard_hba::{
+    Constraints, Controller, DmaSpecification, DriverError, HbaReport, Manifest, QueueSetup,
+    Startup, TargetReport, UnitReport,
+};
+use outboard_raid::Array;
+use outboard_sbc::{LogicalUnit, ScratchRange};
+use outboard_slots::Memory;
+
+use crate::options::{ArrayOptions, Unit};
+use crate::queue::ArrayQueue;
+
+/// The only target.
+const TARGET: u64 = 0;
+const INITIATOR: u64 = 255;
+
+/// The built-in driver.
+#[derive(Default)]
+pub struct ArrayController {
+    units: Vec<Unit>,
+    /// on a virtual clock: no io_uring
+    simulated: bool,
+}
+
+impl ArrayController {
+    /// One whose queues have no io_uring: for disks in memory, on a virtual clock.
+    pub fn simulated() -> Self {
+        Self { simulated: true, ..Self::default() }
+    }
+
+    /// A unit over the members, on `engine`.
+    fn unit(
+        unit: &Unit,
+        engine: &mut Engine,
+        scratch: ScratchRange,
+        slots: usize,
+    ) -> Result<LogicalUnit, DriverError> {
+        let mut members = Vec::new();
+        for member in &unit.members {
+            members.push(member.attach(engine).map_err(DriverError::new)?);
+        }
+        let disk = match (&unit.array, members.len()) {
+            (None, 1) => members.remove(0),
+            (Some(spec), _) => {
+                let array = Array::new(spec, members, engine.depth()).map_err(DriverError::new)?;
+                Box::new(array)
+            }
+            (None, count) => {
+                return Err(DriverError::new(format!("{count} members without an array")));
+            }
+        };
+        LogicalUnit::new(disk, scratch, slots).map_err(DriverError::new)
+    }
+}
+
+impl Controller for ArrayController {
+    type Queue = ArrayQueue;
+
+    fn manifest(&self) -> Manifest {
+        Manifest::new("org.outboard.array", env!("CARGO_PKG_VERSION"))
+    }
+
+    fn initialize(&mut self, startup: &mut Startup) -> Result<HbaReport, DriverError> {
+        let options: ArrayOptions =
+            serde_json::from_value(startup.options.take()).map_err(DriverError::new)?;
+        let mut descriptors = startup.descriptors.drain(..);
+        let mut reports = Vec::new();
+        // The units are made once only to see that they can be, and what they are.
+        let memory = Memory::create("array-probe", 1 << 20).map_err(DriverError::new)?;
+        let scratch = ScratchRange { offset: 0, len: memory.len() as u64 };
+        for described in &options.units {
+            let unit = described.open(&mut descriptors).map_err(DriverError::new)?;
+            let mut engine = self.engine(memory.clone(), None, 8)?;
+            let logical = Self::unit(&unit, &mut engine, scratch, 8)?;
+            reports.push(report(&unit, &logical.report()));
+            self.units.push(unit);
+        }
+        Ok(HbaReport {
+            initiator_id: INITIATOR,
+            highest_target_id: TARGET,
+            highest_lun: reports.iter().map(|u| u.lun).max().unwrap_or(0),
+            maximum_task_count: options.maximum_task_count,
+            constraints: Constraints::contiguous(options.max_transfer),
+            dma: DmaSpecification {
+                max_transfer_size: options.max_transfer,
+                alignment: 4096,
+                address_bits: 64,
+            },
+            targets: vec![TargetReport { id: TARGET, units: reports }],
+        })
+    }
+
+    fn open_queue(&self, setup: &QueueSetup) -> Result<ArrayQueue, DriverError> {
+        let slots = setup.slots().len();
+        let registered = setup.mapped.then(|| setup.region.layout().buffers());
+        let mut engine = self.engine(setup.region.memory().clone(), registered, slots)?;
+        let (first, len) = setup.scratch();
+        let each = len / self.units.len().max(1) as u64 / 4096 * 4096;
+        let mut units = Vec::new();
+        for (i, unit) in self.units.iter().enumerate() {
+            let scratch = ScratchRange { offset: first + i as u64 * each, len: each };
+            let logical = Self::unit(unit, &mut engine, scratch, slots)?;
+            units.push((unit.lun, logical));
+        }
+        for note in engine.notes() {
+            eprintln!("array driver, I/O queue {}: {note}", setup.index);
+        }
+        Ok(ArrayQueue::new(engine, units, setup.slots()))
+    }
+}
+
+impl ArrayController {
+    fn engine(
+        &self,
+        memory: Memory,
+        registered: Option<(u64, u64)>,
+        slots: usize,
+    ) -> Result<Engine, DriverError> {
+        let depth = slots.max(8) as u32;
+        if self.simulated {
+            return Ok(Engine::simulated_at_depth(memory, depth));
+        }
+        Engine::new(EngineConfig { depth }, memory, registered).map_err(DriverError::new)
+    }
+}
+
+fn report(unit: &Unit, known: &outboard_sbc::UnitReport) -> UnitReport {
+    let product = match &unit.array {
+        Some(spec) => format!("ARRAY {}", spec.level).to_uppercase(),
+        None => "DISK".to_owned(),
+    };
+    let block = u64::from(known.block_size_bytes);
+    UnitReport {
+        lun: unit.lun,
+        vendor: "OUTBOARD".into(),
+        product,
+        revision: env!("CARGO_PKG_VERSION").chars().filter(|c| *c != '.').take(4).collect(),
+        serial: unit.serial.clone(),
+        block_size: known.block_size_bytes,
+        physical_block_size: known.physical_block_size_bytes,
+        blocks: known.blocks,
+        max_transfer: 0,
+        optimal_transfer: known.optimal_transfer_blocks * block,
+        read_only: known.read_only,
+        volatile_cache: known.volatile_cache,
+        rotational: known.rotational,
+        unmap_granularity: known.unmap.map(|u| u.granularity_blocks * block),
+        unmap_reads_zeroes: known.unmap.is_some_and(|u| u.reads_zeroes),
+        // It has no cache of its own: what it answered is with the disks.
+        acks_survive_death: true,
+    }
+}
