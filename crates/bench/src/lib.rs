@@ -2,5 +2,9 @@
 pub mod error;
 pub mod format;
 pub mod plan;
+pub mod results;
 pub mod row;
+pub mod run;
 pub mod sample;
+#[cfg(test)]
+mod testing;

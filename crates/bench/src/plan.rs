@@ -1,5 +1,5 @@
 //! What a run does. A plan that exists is one that can be run, as far as is known before its
-//! disks are opened; [`SystemPlan::check_array`] says the rest.
+//! disks are opened; [`Plan::check_array`] says the rest.
 
 mod array;
 mod cost;
@@ -13,7 +13,7 @@ pub use cost::{CostOptions, CostPlan};
 pub use error::PlanError;
 pub use placement::{Pinning, Placement, allowed_cpus};
 pub use random::{RandomOptions, RandomPlan};
-pub use system::{SystemOptions, SystemPlan};
+pub use system::{PlanOptions, Plan};
 
 use crate::row::Row;
 

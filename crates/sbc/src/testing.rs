@@ -152,7 +152,7 @@ impl TestDisk {
         }
         match (told, fails) {
             (Some(error), _) => Err(error),
-            (None, true) if held.len > 0 && self.dice.chance(50) => {
+            (None, true) if held.op != Op::Flush && self.dice.chance(50) => {
                 Err(DiskError::Medium { at: held.offset + self.dice.below(held.len / 512) * 512 })
             }
             (None, true) => Err(DiskError::Gone),

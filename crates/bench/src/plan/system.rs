@@ -8,7 +8,7 @@ use crate::row::Row;
 
 /// What is asked of the System test.
 #[derive(Clone, Debug)]
-pub struct SystemOptions {
+pub struct PlanOptions {
     /// members' URLs
     pub disks: Vec<String>,
     /// RAID level
@@ -39,7 +39,7 @@ pub struct SystemOptions {
     pub placement: Placement,
 }
 
-impl Default for SystemOptions {
+impl Default for PlanOptions {
     fn default() -> Self {
         Self {
             disks: vec!["sim:hdd".to_owned(); 2],
@@ -62,12 +62,12 @@ impl Default for SystemOptions {
 
 /// The System test: one large file of video frames is written, then read.
 ///
-/// The file is [`SystemPlan::frames`] whole frames. A frame begins at a multiple of
-/// [`FRAME_ALIGN`] and is written as commands of [`SystemPlan::command_size`], the last one
+/// The file is [`Plan::frames`] whole frames. A frame begins at a multiple of
+/// [`FRAME_ALIGN`] and is written as commands of [`Plan::command_size`], the last one
 /// shorter; its padding is written too and counts.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
-pub struct SystemPlan {
+pub struct Plan {
     /// the array
     #[serde(flatten)]
     pub array: ArrayPlan,
@@ -105,11 +105,11 @@ pub struct SystemPlan {
     pub placement: Placement,
 }
 
-impl SystemPlan {
+impl Plan {
     /// Checks what was asked for.
-    pub fn new(options: SystemOptions) -> Result<Self, PlanError> {
+    pub fn new(options: PlanOptions) -> Result<Self, PlanError> {
         let array = ArrayPlan::new(&options.disks, options.level, options.chunk)?;
-        let SystemOptions { raster, format, size, command_size, .. } = options;
+        let PlanOptions { raster, format, size, command_size, .. } = options;
         let frame_bytes = format.frame_bytes(raster);
         let frame_stride = frame_bytes.next_multiple_of(FRAME_ALIGN);
         let mut queue_depths = options.queue_depths;

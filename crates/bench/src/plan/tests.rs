@@ -2,10 +2,10 @@ use outboard_raid::Level;
 
 use super::*;
 
-fn refused(change: impl FnOnce(&mut SystemOptions)) -> String {
-    let mut options = SystemOptions::default();
+fn refused(change: impl FnOnce(&mut PlanOptions)) -> String {
+    let mut options = PlanOptions::default();
     change(&mut options);
-    SystemPlan::new(options).unwrap_err().to_string()
+    Plan::new(options).unwrap_err().to_string()
 }
 
 fn urls(disks: &[&str]) -> Vec<String> {
@@ -14,7 +14,7 @@ fn urls(disks: &[&str]) -> Vec<String> {
 
 #[test]
 fn the_default_run_is_about_a_minute() {
-    let plan = SystemPlan::new(SystemOptions::default()).unwrap();
+    let plan = Plan::new(PlanOptions::default()).unwrap();
     assert_eq!((plan.frames, plan.frame_stride, plan.commands_per_frame()), (11, 22_118_400, 22));
     assert_eq!(plan.array.known_capacity(), Ok(Some(8 << 30)));
     assert_eq!(plan.rows, Row::ALL);
@@ -24,10 +24,10 @@ fn the_default_run_is_about_a_minute() {
 
 #[test]
 fn frames_are_padded_to_what_every_disk_takes() {
-    let plan = SystemPlan::new(SystemOptions {
+    let plan = Plan::new(PlanOptions {
         raster: "ntsc".parse().unwrap(),
         format: crate::format::PixelFormat::Yuv8,
-        ..SystemOptions::default()
+        ..PlanOptions::default()
     })
     .unwrap();
     assert_eq!((plan.frame_bytes, plan.frame_stride), (699_840, 700_416));
@@ -36,10 +36,10 @@ fn frames_are_padded_to_what_every_disk_takes() {
 
 #[test]
 fn lists_are_sorted_and_each_is_there_once() {
-    let plan = SystemPlan::new(SystemOptions {
+    let plan = Plan::new(PlanOptions {
         queue_depths: vec![8, 1, 8],
         rows: vec![Row::BUNDLED, Row::RESIDENT, Row::BUNDLED],
-        ..SystemOptions::default()
+        ..PlanOptions::default()
     })
     .unwrap();
     assert_eq!(plan.queue_depths, [1, 8]);
@@ -70,8 +70,8 @@ fn what_cannot_be_names_the_thing_the_rule_and_the_mend() {
 
 #[test]
 fn an_opened_array_is_checked_again() {
-    let options = SystemOptions { disks: urls(&["/a", "/b"]), ..SystemOptions::default() };
-    let plan = SystemPlan::new(SystemOptions { command_size: 512, ..options }).unwrap();
+    let options = PlanOptions { disks: urls(&["/a", "/b"]), ..PlanOptions::default() };
+    let plan = Plan::new(PlanOptions { command_size: 512, ..options }).unwrap();
     assert_eq!(plan.array.known_capacity(), Ok(None));
     assert!(plan.array.has_files());
     assert!(plan.check_array(1 << 30, 512).is_ok());

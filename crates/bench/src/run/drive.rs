@@ -5,7 +5,7 @@ use outboard_host::stack::{Accepted, Answer, Command};
 use outboard_scsi::{Status, TaskAttribute, command::build::Cdb};
 use outboard_slots::{Memory, Time};
 
-use super::RunError;
+use super::error::RunError;
 use super::session::Session;
 
 /// One command of a load.
@@ -46,13 +46,14 @@ pub(crate) struct Tally {
 /// Longest the loop sleeps without a completion before it looks at the driver's health, ns.
 const LOOK_NS: u64 = 50_000_000;
 
-/// Runs `load` at `depth` until it ends.
+/// Runs `load` at `depth` until it ends, submitting when at least `bundle` places are free.
 pub(crate) fn drive(
     session: &mut Session,
     load: &mut impl Load,
     depth: u32,
+    bundle: u32,
 ) -> Result<Tally, RunError> {
-    let mut tally = Tally::new()?;
+    let mut tally = Tally::new();
     let mut answers: Vec<Answer> = Vec::with_capacity(depth as usize * 2);
     let mut flying: Vec<Option<(Io, Time)>> = vec![None; depth as usize];
     let mut free: Vec<u32> = (0..depth).rev().collect();
@@ -63,7 +64,7 @@ pub(crate) fn drive(
     let mut more = true;
     while more || free.len() < depth as usize {
         let mut moved = false;
-        while more {
+        while more && (moved || free.len() >= bundle as usize) {
             let Some(&place) = free.last() else { break };
             let Some(io) = held.take().or_else(|| load.next(now)) else {
                 more = false;
@@ -133,19 +134,17 @@ pub(crate) fn drive(
 }
 
 impl Tally {
-    fn new() -> Result<Self, RunError> {
-        let latency = Histogram::new_with_bounds(1, 100_000_000_000, 2)
-            .map_err(|e| RunError::Internal(e.to_string()))?;
-        Ok(Self {
+    fn new() -> Self {
+        Self {
             tasks: 0,
             bytes: 0,
             errors: 0,
             wall_ns: 0,
             host_cpu_ns: 0,
             driver_cpu_ns: 0,
-            latency,
+            latency: crate::sample::latency_histogram(),
             first_error: None,
-        })
+        }
     }
 
     fn fail(&mut self, io: &Io, answer: &Answer) {

@@ -11,6 +11,8 @@ use super::pattern;
 pub(crate) struct File {
     /// bytes of a frame, a multiple of the block size
     pub(crate) frame_bytes: u64,
+    /// number of the first frame
+    pub(crate) first: u64,
     /// whole frames
     pub(crate) frames: u64,
     /// bytes of a command; a frame's last one may be shorter
@@ -31,13 +33,18 @@ pub(crate) struct Sequential<'a> {
     /// bytes of each frame still to come
     left: Vec<u64>,
     pub(crate) frame_ns: Vec<u64>,
-    progress: &'a mut dyn FnMut(u64, u64),
+    progress: Option<&'a mut dyn FnMut(u64, u64)>,
     told: u64,
 }
 
 impl File {
-    pub(crate) fn bytes(&self) -> u64 {
+    fn bytes(&self) -> u64 {
         self.frames * self.frame_bytes
+    }
+
+    /// Where byte `at` of this part is on the unit.
+    fn position(&self, at: u64) -> u64 {
+        self.first * self.frame_bytes + at
     }
 }
 
@@ -46,7 +53,7 @@ impl<'a> Sequential<'a> {
         file: File,
         write: bool,
         verify: Option<u64>,
-        progress: &'a mut dyn FnMut(u64, u64),
+        progress: Option<&'a mut dyn FnMut(u64, u64)>,
     ) -> Self {
         Self {
             write,
@@ -74,8 +81,9 @@ impl Load for Sequential<'_> {
         }
         let in_frame = self.at % self.file.frame_bytes;
         let bytes = self.file.command_bytes.min(self.file.frame_bytes - in_frame);
+        let position = self.file.position(self.at);
         let (lba, blocks) =
-            (self.at / self.file.block_bytes, (bytes / self.file.block_bytes) as u32);
+            (position / self.file.block_bytes, (bytes / self.file.block_bytes) as u32);
         let cdb =
             if self.write { build::write_16(lba, blocks) } else { build::read_16(lba, blocks) };
         let io = Io { cdb, bytes, name: self.at, write: self.write };
@@ -85,7 +93,7 @@ impl Load for Sequential<'_> {
 
     fn fill(&mut self, io: &Io, memory: &Memory, offset: u64) {
         if let Some(seed) = self.verify {
-            pattern::write(memory, offset, io.bytes, seed, io.name);
+            pattern::write(memory, offset, io.bytes, seed, self.file.position(io.name));
         }
     }
 
@@ -102,10 +110,14 @@ impl Load for Sequential<'_> {
         // Often enough to be seen, seldom enough to cost nothing.
         if self.done - self.told >= self.file.bytes() / 32 {
             self.told = self.done;
-            (self.progress)(self.done, self.file.bytes());
+            if let Some(progress) = &mut self.progress {
+                progress(self.done, self.file.bytes());
+            }
         }
         match self.verify {
-            Some(seed) if !self.write => pattern::check(memory, offset, io.bytes, seed, io.name),
+            Some(seed) if !self.write => {
+                pattern::check(memory, offset, io.bytes, seed, self.file.position(io.name))
+            },
             _ => true,
         }
     }

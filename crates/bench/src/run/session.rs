@@ -1,18 +1,21 @@
 //! A driver attached on one path, ready to be loaded.
 
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use outboard_array::{ArrayController, ArrayOptions, UnitOptions};
-use outboard_hba::{Path, UnitReport};
+use outboard_array::{ArrayController, ArrayOptions};
+use outboard_hba::{HbaReport, Path, UnitReport};
 use outboard_host::channel::Channel;
 use outboard_host::driver::{Driver, DriverStatus, Launch, Options, attach_resident};
 use outboard_host::stack::{Accepted, Command, Stack};
 use outboard_scsi::{Lun, TaskAttribute, command::build};
-use outboard_slots::{Memory, Time};
+use outboard_slots::{Memory, Region, Time};
 use outboard_spc::NexusId;
 
-use super::{RunError, cpu};
+use super::cpu;
+use super::error::RunError;
+use super::units::Units;
+use crate::error::BenchError;
+use crate::plan::{Placement, allowed_cpus};
 
 /// Where host and driver run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,6 +28,9 @@ pub(crate) struct Pins {
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) path: Path,
+    /// host threads, each with a queue of its own; more than one on the resident path alone
+    pub(crate) threads: u32,
+    /// tasks outstanding on each queue
     pub(crate) queue_depth: u32,
     pub(crate) command_bytes: u64,
     pub(crate) pins: Option<Pins>,
@@ -44,84 +50,45 @@ pub(crate) struct Session {
     driver: Option<Driver>,
 }
 
-/// The units to serve, with descriptors that are duplicated for each session.
-pub(crate) struct Units {
-    pub(crate) options: Vec<UnitOptions>,
-    pub(crate) descriptors: Vec<OwnedFd>,
-}
-
-impl Units {
-    fn duplicate(&self) -> Result<Vec<OwnedFd>, RunError> {
-        self.descriptors
-            .iter()
-            .map(|fd| rustix::io::fcntl_dupfd_cloexec(fd, 3).map_err(RunError::from))
-            .collect()
-    }
+/// A driver that has come up, however it is attached.
+struct Attached {
+    report: HbaReport,
+    identifiers: Vec<u32>,
+    region: Region,
+    channels: Vec<Box<dyn Channel>>,
+    driver: Option<Driver>,
 }
 
 impl Session {
-    /// Starts the driver and reaches the first unit.
-    pub(crate) fn start(units: &Units, setup: &Setup) -> Result<Self, RunError> {
-        let page = 4096;
-        let each = setup.command_bytes.next_multiple_of(page).next_power_of_two();
-        let pool = each.saturating_mul(u64::from(setup.queue_depth));
-        let mut attach = Options::new(setup.path, setup.queue_depth, pool);
-        attach.spin = setup.spin;
-        let options = ArrayOptions {
-            units: units.options.clone(),
-            maximum_task_count: setup.queue_depth,
-            max_transfer: each.max(1 << 20),
-        };
-        let options = serde_json::to_value(&options).map_err(|e| RunError::Internal(e.to_string()))?;
-        let descriptors = units.duplicate()?;
+    /// Starts the driver and reaches its first unit, through one session a thread.
+    pub(crate) fn start(units: &Units, setup: &Setup) -> Result<Vec<Self>, RunError> {
         if let Some(pins) = setup.pins {
             // The driver inherits where this thread is now.
             cpu::pin(&[if setup.path == Path::Resident { pins.host } else { pins.driver }]);
         }
-        let (report, identifiers, region, channel, driver) = if setup.path == Path::Resident {
-            let controller = ArrayController::default();
-            let (report, ids, region, channel) =
-                attach_resident(controller, options, descriptors, &attach)?;
-            (report, ids, region, Box::new(channel) as Box<dyn Channel>, None)
-        } else {
-            let launch = match &setup.program {
-                Some(program) => Launch {
-                    program: program.clone(),
-                    arguments: Vec::new(),
-                    options,
-                    descriptors,
-                },
-                None => Launch {
-                    program: std::env::current_exe()?,
-                    arguments: vec!["driver".to_owned(), "array".to_owned()],
-                    options,
-                    descriptors,
-                },
-            };
-            let (driver, mut channels) = Driver::start(launch, &attach)?;
-            if let Some(reason) = driver.declined() {
-                return Err(RunError::Declined(reason.to_owned()));
-            }
-            let report = driver.report().clone();
-            let ids = driver.identifiers().to_vec();
-            let region = driver.region().clone();
-            let channel = channels.pop();
-            let channel = channel.ok_or_else(|| RunError::Internal("no channel".to_owned()))?;
-            (report, ids, region, channel, Some(driver))
-        };
+        let attached = attach(units, setup)?;
         if let Some(pins) = setup.pins {
             cpu::pin(&[pins.host]);
         }
-        let target = report.targets.first();
-        let unit = target.and_then(|t| t.units.first().cloned()).ok_or(RunError::NoUnit)?;
-        let target = target.map_or(0, |t| t.id);
-        let mut stack = Stack::new(&report, target, &identifiers, &region, 0)?;
-        let nexus = stack.open_nexus("outboard-bench").map_err(|e| RunError::Internal(e.to_string()))?;
-        let lun = Lun::new(unit.lun).unwrap_or(Lun::ZERO).encode();
-        let memory = region.memory().clone();
-        let mut session = Self { stack, channel, memory, nexus, unit, lun, driver };
-        session.clear_unit_attention();
-        Ok(session)
+        let Attached { report, identifiers, region, channels, driver } = attached;
+        let mut driver = driver;
+        let mut sessions = Vec::new();
+        for (queue, channel) in channels.into_iter().enumerate() {
+            let target = report.targets.first();
+            let unit = target.and_then(|t| t.units.first().cloned()).ok_or(RunError::NoUnit)?;
+            let target = target.map_or(0, |t| t.id);
+            let mut stack = Stack::new(&report, target, &identifiers, &region, queue as u32)?;
+            let nexus = stack
+                .open_nexus("outboard-bench")
+                .map_err(|e| RunError::Internal(e.to_string()))?;
+            let lun = Lun::new(unit.lun).unwrap_or(Lun::ZERO).encode();
+            let memory = region.memory().clone();
+            let driver = driver.take();
+            let mut session = Self { stack, channel, memory, nexus, unit, lun, driver };
+            session.clear_unit_attention();
+            sessions.push(session);
+        }
+        Ok(sessions)
     }
 
     /// Reports and clears what a new nexus is told first.
@@ -176,4 +143,78 @@ impl Session {
         }
         Ok(())
     }
+}
+
+fn attach(units: &Units, setup: &Setup) -> Result<Attached, RunError> {
+    let each = setup.command_bytes.next_multiple_of(4096).next_power_of_two();
+    let tasks = setup.queue_depth * setup.threads;
+    let pool = each.saturating_mul(u64::from(tasks));
+    let mut attach = Options::new(setup.path, setup.queue_depth, pool);
+    attach.spin = setup.spin;
+    attach.queues = setup.threads;
+    let options = ArrayOptions {
+        units: units.options.clone(),
+        maximum_task_count: tasks,
+        max_transfer: each.max(1 << 20),
+    };
+    let options = serde_json::to_value(&options).map_err(|e| RunError::Internal(e.to_string()))?;
+    let descriptors = units.duplicate()?;
+    if setup.path == Path::Resident {
+        let controller = ArrayController::default();
+        let (report, identifiers, region, channels) =
+            attach_resident(controller, options, descriptors, &attach)?;
+        let boxed = |c| Box::new(c) as Box<dyn Channel>;
+        let channels = channels.into_iter().map(boxed).collect();
+        return Ok(Attached { report, identifiers, region, channels, driver: None });
+    }
+    let (program, arguments) = match &setup.program {
+        Some(program) => (program.clone(), Vec::new()),
+        None => (std::env::current_exe()?, vec!["driver".to_owned(), "array".to_owned()]),
+    };
+    let launch = Launch { program, arguments, options, descriptors };
+    let (driver, channels) = Driver::start(launch, &attach)?;
+    if let Some(reason) = driver.declined() {
+        return Err(RunError::Declined(reason.to_owned()));
+    }
+    Ok(Attached {
+        report: driver.report().clone(),
+        identifiers: driver.identifiers().to_vec(),
+        region: driver.region().clone(),
+        channels,
+        driver: Some(driver),
+    })
+}
+
+/// Where host and driver run, as the plan says.
+pub(crate) fn pins(placement: &Placement) -> Result<Option<Pins>, BenchError> {
+    let pins = placement.pin.resolve(&allowed_cpus())?;
+    Ok(pins.map(|(host, driver)| Pins { host, driver }))
+}
+
+/// Runs `work` on each session at the same time: the first on this thread, the others on threads of
+/// their own, on the driver's CPU.
+pub(crate) fn threaded<R: Send>(
+    sessions: &mut [Session],
+    setup: &Setup,
+    work: impl Fn(&mut Session, usize) -> R + Sync,
+) -> Vec<R> {
+    let work = &work;
+    let Some((first, others)) = sessions.split_first_mut() else { return Vec::new() };
+    std::thread::scope(|scope| {
+        let handles: Vec<_> = others
+            .iter_mut()
+            .enumerate()
+            .map(|(i, session)| {
+                scope.spawn(move || {
+                    if let Some(pins) = setup.pins {
+                        cpu::pin(&[pins.driver]);
+                    }
+                    work(session, i + 1)
+                })
+            })
+            .collect();
+        let mut results = vec![work(first, 0)];
+        results.extend(handles.into_iter().filter_map(|handle| handle.join().ok()));
+        results
+    })
 }

@@ -32,13 +32,13 @@ pub enum ResidentError {
 }
 
 /// Brings a controller up in this thread. Returns its report, its task identifiers, its region and
-/// the channel to its one queue.
+/// a channel to each of its queues, to be used by one thread each.
 pub fn attach_resident<C: Controller>(
     mut controller: C,
     options: serde_json::Value,
     descriptors: Vec<OwnedFd>,
     attach: &Options,
-) -> Result<(HbaReport, Vec<u32>, Region, Resident), ResidentError> {
+) -> Result<(HbaReport, Vec<u32>, Region, Vec<Resident>), ResidentError> {
     let manifest = controller.manifest();
     manifest.check().map_err(ResidentError::Manifest)?;
     let queues = DispatchQueues::default();
@@ -51,10 +51,12 @@ pub fn attach_resident<C: Controller>(
     let slots = region.layout().slots();
     let identifiers: Vec<_> = (0..slots).map(|s| controller.map_hba_data(s as u16)).collect();
     check_identifiers(&identifiers)?;
-    let setup = QueueSetup { index: 0, region: region.clone(), mapped: true };
-    let queue = controller.open_queue(&setup)?;
+    let mut channels = Vec::new();
+    for index in 0..region.layout().config.queues {
+        let setup = QueueSetup { index, region: region.clone(), mapped: true };
+        let queue = controller.open_queue(&setup)?;
+        channels.push(Resident::new(Runner::new(Box::new(queue), &setup), region.clone()));
+    }
     controller.start()?;
-    let runner = Runner::new(Box::new(queue), &setup);
-    let channel = Resident::new(runner, region.clone());
-    Ok((report, identifiers, region, channel))
+    Ok((report, identifiers, region, channels))
 }

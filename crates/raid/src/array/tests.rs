@@ -329,8 +329,6 @@ fn random_run(spec: &ArraySpec, members: &[Limits], faults: Faults, seed: u64, s
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
-
     #[test]
     fn random_requests_match_the_model(
         level in prop_oneof![Just(Level::Raid0), Just(Level::Linear)],

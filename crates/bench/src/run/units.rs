@@ -1,0 +1,50 @@
+//! The disks of a run: opened and checked once, their descriptors lent to each session.
+
+use std::os::fd::OwnedFd;
+
+use outboard_array::UnitOptions;
+use outboard_disk::open::{OpenOptions, open};
+use outboard_raid::Geometry;
+
+use super::error::RunError;
+use crate::error::BenchError;
+use crate::plan::{ArrayPlan, PlanError};
+
+/// The unit to serve, with descriptors that are duplicated for each session.
+pub(super) struct Units {
+    pub(super) options: Vec<UnitOptions>,
+    pub(super) capacity: u64,
+    pub(super) block_size: u32,
+    descriptors: Vec<OwnedFd>,
+}
+
+impl Units {
+    /// Opens the plan's disks. With `writes` they must be writable, and empty unless `overwrite`.
+    pub(super) fn open(plan: &ArrayPlan, writes: bool, overwrite: bool) -> Result<Self, BenchError> {
+        let options = OpenOptions {
+            writable: writes,
+            must_be_empty: writes && !overwrite,
+            preallocate: writes,
+            ..OpenOptions::default()
+        };
+        let mut members = Vec::new();
+        for spec in &plan.members {
+            members.push(open(spec, &options).map_err(BenchError::refused)?);
+        }
+        let lens: Vec<u64> = members.iter().map(|m| m.limits().len_bytes()).collect();
+        let geometry = Geometry::new(&plan.spec(), &lens).map_err(PlanError::from)?;
+        let block_size = members.iter().map(|m| m.limits().block_size).max().unwrap_or(512);
+        let capacity = if members.len() == 1 { lens[0] } else { geometry.len_bytes() };
+        let array = (members.len() != 1).then(|| plan.spec());
+        let (unit, descriptors) = UnitOptions::new(0, "bench", array, members);
+        Ok(Self { options: vec![unit], capacity, block_size, descriptors })
+    }
+
+    /// Descriptors for one session.
+    pub(super) fn duplicate(&self) -> Result<Vec<OwnedFd>, RunError> {
+        self.descriptors
+            .iter()
+            .map(|fd| rustix::io::fcntl_dupfd_cloexec(fd, 3).map_err(RunError::from))
+            .collect()
+    }
+}
