@@ -13,7 +13,7 @@ pub use cost::{CostOptions, CostPlan};
 pub use error::PlanError;
 pub use placement::{Pinning, Placement, allowed_cpus};
 pub use random::{RandomOptions, RandomPlan};
-pub use system::{PlanOptions, Plan};
+pub use system::{Plan, PlanOptions};
 
 use crate::row::Row;
 

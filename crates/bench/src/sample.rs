@@ -80,7 +80,10 @@ impl Sample {
 /// A histogram for [`Sample::latency`]: three significant digits, up to [`LATENCY_MAX_NS`]. Its
 /// room is taken at once: `saturating_record` never allocates.
 pub fn latency_histogram() -> Histogram<u64> {
-    #[expect(clippy::expect_used, reason = "constant bounds: low >= 1, high >= 2 * low, digits <= 5")]
+    #[expect(
+        clippy::expect_used,
+        reason = "constant bounds: low >= 1, high >= 2 * low, digits <= 5"
+    )]
     Histogram::new_with_bounds(1, LATENCY_MAX_NS, 3).expect("bounds of a histogram")
 }
 

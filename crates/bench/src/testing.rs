@@ -31,9 +31,9 @@ pub(crate) fn random() -> Outcome {
     let mut samples = Vec::new();
     for round in 0..plan.rounds {
         for &row in &plan.rows {
-            let (task_ns, cpu_ns) = [(180.0, 180.0), (95.0, 190.0), (52e3, 40e3), (58e3, 46e3), (
-                210.0, 290.0,
-            )][row.index()];
+            let (task_ns, cpu_ns) =
+                [(180.0, 180.0), (95.0, 190.0), (52e3, 40e3), (58e3, 46e3), (210.0, 290.0)]
+                    [row.index()];
             let tasks = (1e9 / task_ns) as u64;
             let mut latency = latency_histogram();
             for _ in 0..2000 {
@@ -88,7 +88,8 @@ fn sample(
 ) -> Sample {
     let boundary_us = [0.0, 2.0, 210.0, 290.0, 1.5][row.index()];
     let media_us = plan.command_size as f64 / 645.0;
-    let idle_us = if depth == 1 { 50.0 + boundary_us } else { boundary_us * 0.3 / f64::from(depth) };
+    let idle_us =
+        if depth == 1 { 50.0 + boundary_us } else { boundary_us * 0.3 / f64::from(depth) };
     let command_us = media_us + idle_us;
     let mut latency = latency_histogram();
     let commands = plan.commands_per_frame();
@@ -138,7 +139,12 @@ pub(crate) fn cost() -> Cost {
     Cost {
         curve: [1, 2, 4, 8, 16, 32].map(point).to_vec(),
         parts: vec![
-            part("awake", 1_240.0, Some(330.0), "round trip at depth 1, the driver watching its ring"),
+            part(
+                "awake",
+                1_240.0,
+                Some(330.0),
+                "round trip at depth 1, the driver watching its ring",
+            ),
             part("asleep", 118_000.0, Some(98_000.0), "round trip at depth 1, the driver asleep"),
             part("message", 131_000.0, Some(117_000.0), "a task of the single path, by value"),
             part("map", 7_400.0, None, "mapping and unmapping a 1 MiB buffer for one task"),
@@ -161,7 +167,8 @@ struct Noise(u64);
 
 impl Noise {
     fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as f64 / (1_u64 << 31) as f64
     }
 

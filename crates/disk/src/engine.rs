@@ -135,6 +135,12 @@ impl Engine {
         }
     }
 
+    /// The time of the requests that are submitted next, for disks with a clock; it never goes back.
+    #[inline]
+    pub fn set_now(&mut self, now: Time) {
+        self.now = self.now.max(now);
+    }
+
     /// One round: hands everything queued to the kernel and takes what has completed, in at most
     /// one system call, without waiting. `now` is the time of the round; it never goes back.
     #[inline]

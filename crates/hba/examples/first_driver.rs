@@ -25,13 +25,23 @@ impl Controller for Null {
 }
 
 impl IoQueue for NullQueue {
-    fn process_bundled_parallel_tasks(&mut self, tasks: Bundle<'_>, done: &mut Completions<'_>) {
+    fn process_bundled_parallel_tasks(
+        &mut self,
+        _: Time,
+        tasks: Bundle<'_>,
+        done: &mut Completions<'_>,
+    ) {
         for task in tasks {
             let bytes = task.buffer().1;
             done.complete(task.into_token(), &Response::good(bytes));
         }
     }
-    fn process_parallel_task(&mut self, task: Task, done: &mut Completions<'_>) -> ServiceResponse {
+    fn process_parallel_task(
+        &mut self,
+        _: Time,
+        task: Task,
+        done: &mut Completions<'_>,
+    ) -> ServiceResponse {
         let bytes = task.buffer().1;
         done.complete(task.into_token(), &Response::good(bytes));
         ServiceResponse::RequestInProcess
@@ -40,5 +50,5 @@ impl IoQueue for NullQueue {
 }
 
 fn main() -> std::process::ExitCode {
-    outboard_hba::run(Null)
+    run(Null)
 }

@@ -144,6 +144,7 @@ pub trait IoQueue: Send {
     /// Takes up to 32 tasks.
     fn process_bundled_parallel_tasks(
         &mut self,
+        now: Time,
         bundle: Bundle<'_>,
         completions: &mut Completions<'_>,
     );
@@ -152,6 +153,7 @@ pub trait IoQueue: Send {
     /// started is accepted and completed with a failing response, as on the bundled path.
     fn process_parallel_task(
         &mut self,
+        now: Time,
         task: Task,
         completions: &mut Completions<'_>,
     ) -> ServiceResponse;

@@ -44,15 +44,19 @@ impl Runner {
     /// Gives the queue up to [`MAX_BUNDLE`] tasks. Entries of foreign slots, and of slots that the
     /// driver owns already, are dropped: the host counts on what it submitted, and times out.
     #[inline]
-    pub fn bundle(&mut self, entries: &[Entry]) {
+    pub fn bundle(&mut self, now: Time, entries: &[Entry]) {
         debug_assert!(entries.len() <= MAX_BUNDLE);
         let mut taken = [Entry::from_bits(0); MAX_BUNDLE];
         let mut count = 0;
         for &entry in entries.iter().take(MAX_BUNDLE) {
             if self.take(entry) {
+                self.region.prefetch_task(entry.index(), false);
                 taken[count] = entry;
                 count += 1;
             }
+        }
+        for entry in &taken[..count] {
+            self.region.prefetch_response(entry.index(), true);
         }
         let mut completions = Completions {
             region: &self.region,
@@ -61,13 +65,14 @@ impl Runner {
             first_slot: self.first_slot,
         };
         self.queue.process_bundled_parallel_tasks(
+            now,
             Bundle::new(&self.region, &taken[..count]),
             &mut completions,
         );
     }
 
     /// Gives the queue one task by value.
-    pub fn single(&mut self, request: &SingleRequest) -> ServiceResponse {
+    pub fn single(&mut self, now: Time, request: &SingleRequest) -> ServiceResponse {
         let entry = Entry::from_bits(request.entry);
         if !self.take(entry) {
             return ServiceResponse::FunctionRejected;
@@ -79,7 +84,7 @@ impl Runner {
             first_slot: self.first_slot,
         };
         let task = Task::new(entry, request.task);
-        let response = self.queue.process_parallel_task(task, &mut completions);
+        let response = self.queue.process_parallel_task(now, task, &mut completions);
         if response != ServiceResponse::RequestInProcess {
             self.give_back(entry);
         }

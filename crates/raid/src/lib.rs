@@ -6,7 +6,7 @@
 //! | [`geometry`] | where its bytes lie: pure arithmetic, as Linux md lays RAID 0 and linear out |
 //! | [`plan`] | one request over the array -> as few requests over its members as possible |
 //! | [`limits`] | what it can, from what its members can |
-//! | [`array`] | the disk: submits, waits for all parts, maps errors back |
+//! | [`mod@array`] | the disk: submits, waits for all parts, maps errors back |
 //!
 //! Levels 0 and linear have no redundancy: an error of a member is an error of the array.
 

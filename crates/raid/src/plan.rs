@@ -116,7 +116,7 @@ impl Lane {
         let mut at = extent.member_offset;
         let end = at + extent.len;
         while at < end {
-            if self.offset + self.len != at {
+            if self.len == self.max_transfer || self.offset + self.len != at {
                 self.cut(extent.member, emit)?;
             }
             let most = (end - at).min(self.max_transfer - self.len);

@@ -83,3 +83,29 @@ impl FromStr for Level {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn written_and_read() {
+        let spec = ArraySpec { level: Level::Linear, chunk: 4096, ..ArraySpec::default() };
+        let text = serde_json::to_string(&spec).unwrap();
+        assert_eq!(text, r#"{"level":"linear","chunk":4096,"zone_layout":"original"}"#);
+        assert_eq!(serde_json::from_str::<ArraySpec>(&text).unwrap(), spec);
+        assert_eq!(serde_json::from_str::<ArraySpec>("{}").unwrap(), ArraySpec::default());
+        let alias = serde_json::from_str::<ArraySpec>(r#"{"level":"raid0"}"#).unwrap();
+        assert_eq!(alias, ArraySpec::default());
+        assert!(serde_json::from_str::<ArraySpec>(r#"{"chunks":1}"#).is_err());
+    }
+
+    #[test]
+    fn levels_have_names() {
+        for level in [Level::Raid0, Level::Linear] {
+            assert_eq!(level.to_string().parse(), Ok(level));
+        }
+        let unknown = "5".parse::<Level>().unwrap_err().to_string();
+        assert_eq!(unknown, "array level \"5\" is unknown; use 0 (striped) or linear");
+    }
+}

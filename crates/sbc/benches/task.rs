@@ -73,7 +73,7 @@ fn cost(cdb: Cdb) -> f64 {
             for id in 0..DEPTH {
                 let buffer = BufferRange { offset: (64 << 10) + u64::from(id) * 4096, len: 4096 };
                 let task = TaskIn { id, cdb: black_box(cdb.as_slice()), buffer };
-                unit.start(&mut engine, &task, &mut out).expect("the slot is free");
+                unit.start(&mut engine, task, &mut out).expect("the slot is free");
             }
             unit.poll(&mut engine, &mut out);
             assert!(

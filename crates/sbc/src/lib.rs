@@ -14,7 +14,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`unit`] | the logical unit: start, poll, abort |
+//! | [`mod@unit`] | the logical unit: start, poll, abort |
 //! | [`errors`] | the one table from disk errors to status and sense data |
 //! | [`report`] | what a host is told about the unit once |
 //! | `command` | from a parsed command to an answer or to work |

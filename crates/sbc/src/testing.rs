@@ -233,7 +233,7 @@ impl Bed {
         let mut out = Vec::new();
         let buffer = BufferRange { offset: Self::at(id), len };
         let task = TaskIn { id, cdb: cdb.as_slice(), buffer };
-        self.unit.start(&mut self.engine, &task, &mut out).unwrap();
+        self.unit.start(&mut self.engine, task, &mut out).unwrap();
         out
     }
 

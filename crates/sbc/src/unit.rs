@@ -2,21 +2,21 @@
 
 use std::collections::VecDeque;
 
-use outboard_disk::{Completion, Disk, DiskError, Engine, Op, Request, Segment};
+use outboard_disk::{Completion, Disk, DiskError, Engine, Op, Segment};
 use outboard_scsi::command::parse;
-use outboard_scsi::{Command, Sense, Transfer};
+use outboard_scsi::{Command, Sense};
 use outboard_slots::Time;
 
 use self::behind::Behind;
 use self::steps::{STEP_SHIFT, Steps};
-use crate::command::{self, Begun, Context};
 use crate::errors::{Access, SbcError, status_of};
 use crate::report::UnitReport;
 use crate::scratch::{Scratch, ScratchRange};
 use crate::shape::Shape;
 use crate::task::{Outcome, TaskIn};
-use crate::work::{self, Work};
+use crate::work;
 
+mod begin;
 mod behind;
 mod steps;
 
@@ -120,7 +120,7 @@ impl LogicalUnit {
     pub fn start(
         &mut self,
         engine: &mut Engine,
-        task: &TaskIn<'_>,
+        task: TaskIn<'_>,
         out: &mut Vec<Outcome>,
     ) -> Result<(), SbcError> {
         match self.slots.get(usize::from(task.id)) {
@@ -133,12 +133,12 @@ impl LogicalUnit {
             Some(_) => {}
         }
         let started = match parse(task.cdb) {
-            Ok(Command::Read(transfer)) => self.transfer(engine, task, &transfer, Op::Read, out),
+            Ok(Command::Read(transfer)) => self.transfer(engine, &task, &transfer, Op::Read, out),
             Ok(Command::Write(transfer)) => {
                 let op = Op::Write { fua: transfer.fua };
-                self.transfer(engine, task, &transfer, op, out)
+                self.transfer(engine, &task, &transfer, op, out)
             }
-            Ok(command) => self.begin(engine, task, &command, out),
+            Ok(command) => self.begin(engine, &task, &command, out),
             Err(sense) => Err(sense),
         };
         if let Err(sense) = started {
@@ -201,10 +201,11 @@ impl LogicalUnit {
     /// When [`LogicalUnit::poll`] next has something to do that no completion of the kernel tells:
     /// [`Time::ZERO`] for at once.
     pub fn next_event(&self) -> Time {
+        let wants_disk = !self.disk_queue.is_empty() || self.behind == Behind::Wanted;
         let can_go_on = self.is_abort_waiting
             || (!self.scratch_queue.is_empty() && !self.scratch.is_exhausted())
-            || (!self.disk_queue.is_empty() && self.disk.in_flight() == 0);
-        if can_go_on || self.behind == Behind::Wanted {
+            || (wants_disk && self.disk.in_flight() == 0);
+        if can_go_on {
             return Time::ZERO;
         }
         self.disk.next_event()
@@ -226,84 +227,6 @@ impl LogicalUnit {
         self.strays
     }
 
-    /// READ and WRITE: one disk request as a rule.
-    #[inline]
-    fn transfer(
-        &mut self,
-        engine: &mut Engine,
-        task: &TaskIn<'_>,
-        operands: &Transfer,
-        op: Op,
-        out: &mut Vec<Outcome>,
-    ) -> Result<(), Sense> {
-        let TaskIn { id, buffer, .. } = *task;
-        let reads = op == Op::Read;
-        let memory = engine.memory();
-        let range =
-            command::transfer(&self.shape, self.is_started, memory, buffer, operands, !reads)?;
-        if range.len == 0 {
-            out.push(Outcome::good(id, 0));
-            return Ok(());
-        }
-        if range.len <= self.shape.transfer_step {
-            let segments = [Segment { offset: buffer.offset, len: range.len as u32 }];
-            let request = Request {
-                tag: u64::from(id),
-                op,
-                offset: range.offset,
-                len: range.len,
-                segments: &segments,
-            };
-            match self.disk.submit(engine, request) {
-                Ok(()) => {
-                    if let Some(slot) = self.slots.get_mut(usize::from(id)) {
-                        *slot =
-                            Slot { state: State::One, reads, pending: 1, bytes: range.len, ..FREE };
-                        self.in_flight += 1;
-                    }
-                    return Ok(());
-                }
-                // It waits until the disk has room.
-                Err(rejected) if rejected.error == DiskError::Busy => {}
-                Err(rejected) => {
-                    out.push(self.failed(id, rejected.error, reads));
-                    return Ok(());
-                }
-            }
-        }
-        let work = work::Transfer { op, range, data: buffer.offset, done: 0, then: None };
-        self.work(engine, id, Work::Transfer(work), out);
-        Ok(())
-    }
-
-    /// Every other command.
-    #[inline(never)]
-    fn begin(
-        &mut self,
-        engine: &mut Engine,
-        task: &TaskIn<'_>,
-        command: &Command,
-        out: &mut Vec<Outcome>,
-    ) -> Result<(), Sense> {
-        let context = Context {
-            shape: &self.shape,
-            memory: engine.memory(),
-            buffer: task.buffer,
-            parameters: &mut self.parameters,
-            is_started: &mut self.is_started,
-            report: &self.report,
-        };
-        match command::begin(command, context)? {
-            Begun::Good(bytes) => out.push(Outcome::good(task.id, bytes)),
-            Begun::GoodAndFlush => {
-                self.want_flush(engine);
-                out.push(Outcome::good(task.id, 0));
-            }
-            Begun::Work(work) => self.work(engine, task.id, work, out),
-        }
-        Ok(())
-    }
-
     /// A disk request has ended.
     #[inline]
     fn complete(&mut self, engine: &mut Engine, done: Completion, out: &mut Vec<Outcome>) {
@@ -313,7 +236,7 @@ impl LogicalUnit {
             return self.complete_behind(engine, done);
         };
         match slot.state {
-            State::One => {
+            State::One if tag == u64::from(id) => {
                 let Slot { is_aborted, bytes, reads, .. } = *slot;
                 slot.state = State::Free;
                 self.in_flight -= 1;

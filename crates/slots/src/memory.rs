@@ -287,7 +287,7 @@ impl Memory {
     }
 
     fn at_aligned(&self, offset: u64, size: usize) -> Result<*mut u8, MemoryError> {
-        if offset % size as u64 != 0 {
+        if !offset.is_multiple_of(size as u64) {
             return Err(MemoryError::OutOfRange { offset, len: size, size: self.0.len });
         }
         self.at(offset, size)

@@ -56,7 +56,7 @@ impl ArrayQueue {
         let id = task.slot() - self.first_slot;
         let (offset, len) = task.buffer();
         let input = TaskIn { id, cdb: task.cdb(), buffer: BufferRange { offset, len } };
-        let started = unit.logical.start(&mut self.engine, &input, &mut self.outcomes);
+        let started = unit.logical.start(&mut self.engine, input, &mut self.outcomes);
         if started.is_err() {
             // A slot in use twice: the runner keeps that from happening.
             let sense = Sense::INTERNAL_TARGET_FAILURE.encode_fixed();
@@ -98,9 +98,11 @@ fn end(unit: &mut Unit, outcomes: &mut Vec<Outcome>, completions: &mut Completio
 impl IoQueue for ArrayQueue {
     fn process_bundled_parallel_tasks(
         &mut self,
+        now: Time,
         bundle: Bundle<'_>,
         completions: &mut Completions<'_>,
     ) {
+        self.engine.set_now(now);
         for task in bundle {
             self.start(task, completions);
         }
@@ -108,9 +110,11 @@ impl IoQueue for ArrayQueue {
 
     fn process_parallel_task(
         &mut self,
+        now: Time,
         task: Task,
         completions: &mut Completions<'_>,
     ) -> ServiceResponse {
+        self.engine.set_now(now);
         self.start(task, completions);
         ServiceResponse::RequestInProcess
     }

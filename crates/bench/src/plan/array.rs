@@ -24,8 +24,7 @@ pub struct ArrayPlan {
 impl ArrayPlan {
     /// Reads the URLs. What is known without opening them is checked.
     pub fn new(disks: &[String], level: Level, chunk: u32) -> Result<Self, PlanError> {
-        let members =
-            disks.iter().map(|url| url.parse()).collect::<Result<Vec<DiskSpec>, _>>()?;
+        let members = disks.iter().map(|url| url.parse()).collect::<Result<Vec<DiskSpec>, _>>()?;
         let mut paths: Vec<&Path> = members.iter().filter_map(file_path).collect();
         paths.sort_unstable();
         if let Some(twice) = paths.windows(2).find(|pair| pair[0] == pair[1]) {

@@ -23,16 +23,16 @@ pub enum PlanError {
         /// its path
         path: PathBuf,
     },
-    /// the file is larger than the array
+    /// the file, or a block, is larger than the array
     #[error(
-        "file size {size}: it must fit the array of {capacity}; \
-         use --size {capacity_down} at most, or larger disks (as sim:hdd?size=16Gi)",
+        "size {size}: it must fit the array of {capacity}; \
+         use {capacity_down} at most, or larger disks (as sim:hdd?size=16Gi)",
         size = format_size(*size),
         capacity = format_size(*capacity),
         capacity_down = format_size(*capacity / 1_000_000 * 1_000_000)
     )]
     SizeDoesNotFit {
-        /// bytes of the file
+        /// bytes of the file or block
         size: u64,
         /// bytes of the array
         capacity: u64,
@@ -65,7 +65,9 @@ pub enum PlanError {
         block_size: u64,
     },
     /// a depth that is none
-    #[error("queue depth {depth}: it is 1 to {MAX_QUEUE_DEPTH} tasks; use for example --queue-depth 8")]
+    #[error(
+        "queue depth {depth}: it is 1 to {MAX_QUEUE_DEPTH} tasks; use for example --queue-depth 8"
+    )]
     QueueDepth {
         /// what was asked for
         depth: u32,
@@ -99,13 +101,17 @@ pub enum PlanError {
         share: u32,
     },
     /// a time that is none
-    #[error("{seconds} seconds per measurement: 0.01 to {MAX_SECONDS}; use for example --seconds 1")]
+    #[error(
+        "{seconds} seconds per measurement: 0.01 to {MAX_SECONDS}; use for example --seconds 1"
+    )]
     Seconds {
         /// what was asked for
         seconds: f64,
     },
     /// a bundle size that is none
-    #[error("bundle of {bundle} tasks: a bundle has 1 to {MAX_BUNDLE}; use for example --bundle 1,8,32")]
+    #[error(
+        "bundle of {bundle} tasks: a bundle has 1 to {MAX_BUNDLE}; use for example --bundle 1,8,32"
+    )]
     Bundle {
         /// what was asked for
         bundle: u32,

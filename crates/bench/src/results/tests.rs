@@ -41,7 +41,7 @@ fn ratios_compare_what_ran_in_the_same_round() {
     assert_eq!(bundled.frame_series_ms, [1.0, 3.0]);
     assert_eq!(bundled.frame_ms, Some(Tail { p50: 1.0, p99: 3.0, max: 3.0 }));
     let resident = results.cell(Row::RESIDENT, Phase::Write, 4).unwrap();
-    assert_eq!(resident.mb_per_s, Spread { median: 500.0, min: 1000.0 / 9.0, max: 1000.0 });
+    assert_eq!((resident.mb_per_s.median, resident.mb_per_s.max), (500.0, 1000.0));
 }
 
 #[test]
@@ -50,7 +50,10 @@ fn nothing_is_divided_by_nothing() {
     (dead.tasks, dead.errors, dead.frame_ns) = (0, 3, Vec::new());
     let results = Results::new(&[dead, sample(Path::Single, 0, 1000, 1000)]);
     let resident = results.cell(Row::RESIDENT, Phase::Write, 4).unwrap();
-    assert_eq!((resident.rounds, resident.mb_per_s, resident.frame_ms), (0, Spread::default(), None));
+    assert_eq!(
+        (resident.rounds, resident.mb_per_s, resident.frame_ms),
+        (0, Spread::default(), None)
+    );
     assert_eq!(results.cell(Row::SINGLE, Phase::Write, 4).unwrap().ratio, None);
     assert_eq!(results.errors(), 3);
     assert!(Results::new(&[]).cells().is_empty());

@@ -130,7 +130,11 @@ fn parts(
         let own = tally.wall_ns as f64 / tally.tasks.max(1) as f64;
         pairs.push((own, pingpong::words(ROUNDS_AWAKE, pins)?));
     }
-    rows("round trip, awake", "one task at a time, both ends spin; bare: a word passed to and fro", &mut pairs);
+    rows(
+        "round trip, awake",
+        "one task at a time, both ends spin; bare: a word passed to and fro",
+        &mut pairs,
+    );
 
     observer.begin("round trip, driver asleep");
     let mut pairs = Vec::new();
@@ -145,7 +149,11 @@ fn parts(
         s.stop()?;
         pairs.push((median(&mut times), pingpong::futexes(ROUNDS_ASLEEP, PAUSE, pins)?));
     }
-    rows("round trip, asleep", "one task after a pause, both ends sleep; bare: two futex wakes", &mut pairs);
+    rows(
+        "round trip, asleep",
+        "one task after a pause, both ends sleep; bare: two futex wakes",
+        &mut pairs,
+    );
 
     observer.begin("round trip, single message");
     let mut pairs = Vec::new();
@@ -153,9 +161,16 @@ fn parts(
         let mut s = session(plan, units, pins, Path::Single, 1, false)?;
         let tally = load(&mut s, plan, 1, 1, hour, u64::from(ROUNDS_MESSAGE), u64::from(round))?;
         s.stop()?;
-        pairs.push((tally.latency.value_at_quantile(0.5) as f64, pingpong::messages(ROUNDS_MESSAGE, pins)?));
+        pairs.push((
+            tally.latency.value_at_quantile(0.5) as f64,
+            pingpong::messages(ROUNDS_MESSAGE, pins)?,
+        ));
     }
-    rows("round trip, single", "one task by messages; bare: the same three messages, nothing behind them", &mut pairs);
+    rows(
+        "round trip, single",
+        "one task by messages; bare: the same three messages, nothing behind them",
+        &mut pairs,
+    );
 
     observer.begin("mapping a buffer");
     parts.push(map_part(plan)?);

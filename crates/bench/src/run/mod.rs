@@ -18,7 +18,7 @@ mod system;
 mod units;
 
 use crate::error::BenchError;
-use crate::plan::{CostPlan, RandomPlan, SystemPlan};
+use crate::plan::{CostPlan, Plan, RandomPlan};
 use crate::sample::{Cost, Observer, Sample};
 
 /// Runs the System test.
@@ -26,10 +26,7 @@ use crate::sample::{Cost, Observer, Sample};
 /// # Errors
 /// [`BenchError::Refused`] for disks that cannot be used, [`BenchError::Failed`] if a driver did not
 /// come up or was lost.
-pub fn system_test(
-    plan: &SystemPlan,
-    observer: &mut dyn Observer,
-) -> Result<Vec<Sample>, BenchError> {
+pub fn system_test(plan: &Plan, observer: &mut dyn Observer) -> Result<Vec<Sample>, BenchError> {
     system::run(plan, observer)
 }
 

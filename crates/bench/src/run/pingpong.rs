@@ -9,9 +9,9 @@ use std::time::Duration;
 use outboard_hba::control::socket_pair;
 use outboard_slots::{SleepFlag, Time};
 
+use super::cpu;
 use super::error::RunError;
 use super::session::Pins;
-use super::cpu;
 
 /// Words on lines of their own.
 #[repr(align(128))]
@@ -52,7 +52,8 @@ pub(super) fn words(rounds: u32, pins: Option<Pins>) -> Result<f64, RunError> {
 
 /// Median round trip in ns of two ends that sleep on a futex, with a pause before each.
 pub(super) fn futexes(rounds: u32, pause: Duration, pins: Option<Pins>) -> Result<f64, RunError> {
-    let lines = Arc::new((Line(AtomicU32::new(0)), Line(AtomicU32::new(0)), Line(AtomicU32::new(0))));
+    let lines =
+        Arc::new((Line(AtomicU32::new(0)), Line(AtomicU32::new(0)), Line(AtomicU32::new(0))));
     let peer = Arc::clone(&lines);
     let thread = std::thread::spawn(move || {
         pin(pins, false);

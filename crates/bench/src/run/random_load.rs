@@ -62,9 +62,13 @@ impl Load for Random {
         // Multiply-shift instead of a division: the bias is below 2^-32 for these sizes.
         let place = ((u128::from(drawn) * u128::from(self.places)) >> 64) as u64;
         let lba = place * u64::from(self.blocks);
-        let write = self.read_percent != 100 && (drawn & 0xffff) * 100 / 0x1_0000 >= self.read_percent;
-        let cdb =
-            if write { build::write_16(lba, self.blocks) } else { build::read_16(lba, self.blocks) };
+        let write =
+            self.read_percent != 100 && (drawn & 0xffff) * 100 / 0x1_0000 >= self.read_percent;
+        let cdb = if write {
+            build::write_16(lba, self.blocks)
+        } else {
+            build::read_16(lba, self.blocks)
+        };
         Some(Io { cdb, bytes: self.bytes, name: lba, write })
     }
 }

@@ -117,7 +117,7 @@ impl Load for Sequential<'_> {
         match self.verify {
             Some(seed) if !self.write => {
                 pattern::check(memory, offset, io.bytes, seed, self.file.position(io.name))
-            },
+            }
             _ => true,
         }
     }

@@ -104,7 +104,9 @@ impl Session {
                 expected: 0,
                 cookie: 0,
             };
-            let Accepted::Answered(answer) = self.stack.submit(Time::now(), &command) else { return };
+            let Accepted::Answered(answer) = self.stack.submit(Time::now(), &command) else {
+                return;
+            };
             if answer.status == outboard_scsi::Status::Good {
                 return;
             }

@@ -6,14 +6,11 @@ use super::sequential::{File, Sequential};
 use super::session::{Session, Setup, pins, threaded};
 use super::units::Units;
 use crate::error::BenchError;
-use crate::plan::SystemPlan;
+use crate::plan::Plan;
 use crate::row::Row;
 use crate::sample::{Observer, Phase, Sample};
 
-pub(super) fn run(
-    plan: &SystemPlan,
-    observer: &mut dyn Observer,
-) -> Result<Vec<Sample>, BenchError> {
+pub(super) fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Vec<Sample>, BenchError> {
     let units = Units::open(&plan.array, true, plan.overwrite)?;
     plan.check_array(units.capacity, units.block_size)?;
     let what = format!("{} frames of {} {}", plan.frames, plan.raster, plan.format);
@@ -32,7 +29,7 @@ pub(super) fn run(
 
 /// Writes and reads the file once.
 fn measure(
-    plan: &SystemPlan,
+    plan: &Plan,
     units: &Units,
     row: Row,
     depth: u32,
@@ -53,7 +50,8 @@ fn measure(
     let mut pass = |phase| -> Result<Sample, BenchError> {
         observer.begin(&format!("{row}, depth {depth}, {phase}"));
         let sample = pass(plan, &mut sessions, &setup, phase, observer);
-        let sample = Sample { path: row.path, threads: row.threads, queue_depth: depth, round, ..sample? };
+        let sample =
+            Sample { path: row.path, threads: row.threads, queue_depth: depth, round, ..sample? };
         observer.end(&sample);
         Ok(sample)
     };
@@ -65,7 +63,7 @@ fn measure(
 }
 
 fn pass(
-    plan: &SystemPlan,
+    plan: &Plan,
     sessions: &mut [Session],
     setup: &Setup,
     phase: Phase,

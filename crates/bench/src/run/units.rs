@@ -20,7 +20,11 @@ pub(super) struct Units {
 
 impl Units {
     /// Opens the plan's disks. With `writes` they must be writable, and empty unless `overwrite`.
-    pub(super) fn open(plan: &ArrayPlan, writes: bool, overwrite: bool) -> Result<Self, BenchError> {
+    pub(super) fn open(
+        plan: &ArrayPlan,
+        writes: bool,
+        overwrite: bool,
+    ) -> Result<Self, BenchError> {
         let options = OpenOptions {
             writable: writes,
             must_be_empty: writes && !overwrite,

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use outboard_slots::doorbell::Doorbell;
-use outboard_slots::spin::{Advice, Spinner};
+use outboard_slots::spin::{self, Advice, Spinner};
 use outboard_slots::{Consumer, Entry, MAX_BUNDLE, Producer, Region, Time};
 
 use super::{Orders, sleep_end, this_cpu};
@@ -27,11 +27,18 @@ pub(crate) fn bundled(
     let mut spinner = Spinner::new();
     let mut orders = Orders::default();
     let mut progress = 0u32;
+    // The size that bundles have of late: one far smaller is given a moment to grow.
+    let mut usual = 0u32;
     words.driver_cpu.store(this_cpu(), Ordering::Relaxed);
     loop {
         let now = Time::now();
-        let waiting = consumer.poll(words.submission).map_err(|e| e.to_string())?;
+        let mut waiting = consumer.poll(words.submission).map_err(|e| e.to_string())?;
         if waiting != 0 {
+            if waiting < usual / 2 {
+                spin::pause();
+                waiting = consumer.poll(words.submission).map_err(|e| e.to_string())?;
+            }
+            usual = (usual * 7 + waiting.min(MAX_BUNDLE as u32)) / 8;
             let mut bundle = [Entry::from_bits(0); MAX_BUNDLE];
             let mut count = 0;
             while count < MAX_BUNDLE {
@@ -39,7 +46,7 @@ pub(crate) fn bundled(
                 bundle[count] = entry;
                 count += 1;
             }
-            runner.bundle(&bundle[..count]);
+            runner.bundle(now, &bundle[..count]);
         }
         runner.poll(now);
         for entry in runner.staged().drain(..) {

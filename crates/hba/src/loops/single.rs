@@ -67,7 +67,7 @@ pub(crate) fn single(
                     map(region, *buffer, true)?;
                 }
             }
-            let response = accept(runner, region, &request);
+            let response = accept(now, runner, region, &request);
             let reply = SingleReply { entry: request.entry, response: u64::from(response as u32) };
             rustix::net::send(&sockets.requests, reply.as_bytes(), SendFlags::NOSIGNAL)
                 .map_err(|e| say("reply", e))?;
@@ -103,10 +103,15 @@ pub(crate) fn single(
     }
 }
 
-fn accept(runner: &mut Runner, region: &Region, request: &SingleRequest) -> ServiceResponse {
+fn accept(
+    now: Time,
+    runner: &mut Runner,
+    region: &Region,
+    request: &SingleRequest,
+) -> ServiceResponse {
     // The slot's copy is what task management looks at.
     region.write_task(Entry::from_bits(request.entry).index(), &request.task);
-    runner.single(request)
+    runner.single(now, request)
 }
 
 fn map(region: &Region, (offset, len): (u64, u64), present: bool) -> Result<(), String> {

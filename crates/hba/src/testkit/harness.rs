@@ -131,12 +131,12 @@ impl<C: Controller> Harness<C> {
     }
 
     pub(super) fn bundle(&mut self, entries: &[Entry]) {
-        self.runner.bundle(entries);
+        self.runner.bundle(Time::now(), entries);
     }
 
     pub(super) fn single(&mut self, entry: Entry) -> ServiceResponse {
         let task = self.region.read_task(entry.index()).unwrap_or(ParallelTask::EMPTY);
-        self.runner.single(&SingleRequest { entry: entry.to_bits(), nexus: 0, task })
+        self.runner.single(Time::now(), &SingleRequest { entry: entry.to_bits(), nexus: 0, task })
     }
 
     /// One round; checks every completion as a host does.

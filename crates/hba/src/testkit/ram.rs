@@ -113,6 +113,7 @@ fn fail(task: Task, sense: &Sense, completions: &mut Completions<'_>) {
 impl IoQueue for RamQueue {
     fn process_bundled_parallel_tasks(
         &mut self,
+        _now: Time,
         bundle: Bundle<'_>,
         completions: &mut Completions<'_>,
     ) {
@@ -123,6 +124,7 @@ impl IoQueue for RamQueue {
 
     fn process_parallel_task(
         &mut self,
+        _now: Time,
         task: Task,
         completions: &mut Completions<'_>,
     ) -> ServiceResponse {

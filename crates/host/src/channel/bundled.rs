@@ -3,9 +3,9 @@
 use std::sync::atomic::Ordering;
 
 use outboard_hba::Path;
-use outboard_slots::spin::{Advice, Spinner};
+use outboard_slots::spin::{self, Advice, Spinner};
 use outboard_slots::{
-    Consumer, Entry, ParallelTask, Producer, QueueWords, Region, SENSE_BYTES, TaskExtension, Time,
+    Consumer, Entry, ParallelTask, Producer, Region, SENSE_BYTES, TaskExtension, Time,
 };
 
 use super::{Channel, ChannelError, Completed};
@@ -13,6 +13,10 @@ use crate::ledger::Violation;
 
 /// Looks at the completion ring between two looks at the clock while spinning.
 const LOOKS: u32 = 16;
+/// Completions below this share of the tasks in flight, and below this number, are given a moment to
+/// become more: each bundle costs both cores the ring's lines once, whatever its size.
+const COALESCE_SHARE: u32 = 2;
+const COALESCE_ENOUGH: u32 = 16;
 /// Longest sleep with tasks outstanding, ns: bounds what a lost doorbell can cost.
 const SLEEP_LIMIT_NS: u64 = 100_000_000;
 
@@ -27,6 +31,10 @@ pub struct Bundled {
     nexus: Vec<u32>,
     first_slot: u16,
     spin: bool,
+    cpu_noted: bool,
+    /// tasks handed over and not reaped
+    in_flight: u32,
+    entries: Vec<Entry>,
 }
 
 impl Bundled {
@@ -35,7 +43,7 @@ impl Bundled {
     pub fn new(region: Region, index: u32, spin: bool) -> Option<Self> {
         region.queue(index)?;
         let slots = region.layout().slots_of(index);
-        let channel = Self {
+        Some(Self {
             index,
             submission: Producer::new(),
             completion: Consumer::new(),
@@ -43,19 +51,15 @@ impl Bundled {
             nexus: vec![u32::MAX; slots.len()],
             first_slot: slots.start as u16,
             spin,
+            cpu_noted: false,
+            in_flight: 0,
+            entries: Vec::with_capacity(slots.len()),
             region,
-        };
-        channel.note_cpu();
-        Some(channel)
-    }
-
-    #[inline]
-    fn words(&self) -> Option<QueueWords<'_>> {
-        self.region.queue(self.index)
+        })
     }
 
     fn note_cpu(&self) {
-        if let Some(words) = self.words() {
+        if let Some(words) = self.region.queue(self.index) {
             let cpu = rustix::thread::sched_getcpu() as u32 + 1;
             words.host_cpu.store(cpu, Ordering::Relaxed);
         }
@@ -81,7 +85,13 @@ impl Channel for Bundled {
         }
         let words = self.region.queue(self.index).ok_or(ChannelError::Gone)?;
         self.submission.push(words.submission, entry);
+        self.in_flight += 1;
         Ok(())
+    }
+
+    #[inline]
+    fn prepare(&self, slot: u16) {
+        self.region.prefetch_task(slot, true);
     }
 
     #[inline]
@@ -100,13 +110,23 @@ impl Channel for Bundled {
     #[inline]
     fn reap(&mut self, now: Time, completed: &mut Vec<Completed>) -> Result<(), ChannelError> {
         let words = self.region.queue(self.index).ok_or(ChannelError::Gone)?;
-        let count = self.completion.poll(words.completion).map_err(Violation::Ring)?;
+        let mut count = self.completion.poll(words.completion).map_err(Violation::Ring)?;
         if count == 0 {
             return Ok(());
         }
+        if count < self.in_flight / COALESCE_SHARE && count < COALESCE_ENOUGH {
+            spin::pause();
+            count = self.completion.poll(words.completion).map_err(Violation::Ring)?;
+        }
         self.spinner.hit(now);
+        self.in_flight = self.in_flight.saturating_sub(count);
+        self.entries.clear();
         for _ in 0..count {
             let Some(entry) = self.completion.take(words.completion) else { break };
+            self.region.prefetch_response(entry.index(), false);
+            self.entries.push(entry);
+        }
+        for &entry in &self.entries {
             let slot = entry.index();
             let head = self.region.read_response(slot).ok_or(Violation::Index { slot })?;
             completed.push(Completed { entry, head });
@@ -119,6 +139,11 @@ impl Channel for Bundled {
     }
 
     fn idle(&mut self, now: Time, until: Time, outstanding: usize) {
+        if !self.cpu_noted {
+            // The thread that waits is the one that counts; it may not be the one that attached.
+            self.cpu_noted = true;
+            self.note_cpu();
+        }
         let Some(words) = self.region.queue(self.index) else { return };
         let mut end = until;
         if outstanding != 0 {

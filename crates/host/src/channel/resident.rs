@@ -57,7 +57,7 @@ impl Channel for Resident {
     #[inline]
     fn publish(&mut self, now: Time) -> Result<(), ChannelError> {
         for bundle in self.pending.chunks(MAX_BUNDLE) {
-            self.runner.bundle(bundle);
+            self.runner.bundle(now, bundle);
         }
         if !self.pending.is_empty() {
             self.sequence = self.sequence.wrapping_add(self.pending.len() as u32);

@@ -207,6 +207,9 @@ impl Stack {
         if self.outbox.is_empty() {
             return Ok(());
         }
+        for &slot in &self.outbox {
+            channel.prepare(slot);
+        }
         for i in 0..self.outbox.len() {
             let slot = self.outbox[i];
             let Some(entry) = self.ledger.submit(slot) else { continue };

@@ -405,7 +405,7 @@ proptest! {
             }
             let mut out = Vec::new();
             let task = TaskIn { id: 0, cdb: &cdb, buffer: crate::BufferRange { offset, len } };
-            bed.unit.start(&mut bed.engine, &task, &mut out).unwrap();
+            bed.unit.start(&mut bed.engine, task, &mut out).unwrap();
             out.extend(bed.drain());
             prop_assert_eq!(out.len(), 1);
         }

@@ -366,6 +366,18 @@ fn tasks_queue_for_a_busy_disk() {
     assert_eq!(out.len(), usize::from(SLOTS));
     assert!(out.iter().all(|outcome| outcome.status == Status::Good));
 
+    // An aborted one does not wait for room.
+    bed.seen.lock().unwrap().stopped = true;
+    for id in 0..4 {
+        assert_eq!(bed.start(id, read_10(0, 1), 512), []);
+    }
+    assert_eq!(bed.unit.next_event(), Time::NEVER);
+    assert!(bed.unit.abort(3));
+    assert_eq!(bed.unit.next_event(), Time::ZERO);
+    assert_eq!(bed.poll(), [Outcome::aborted(3)]);
+    bed.seen.lock().unwrap().stopped = false;
+    assert_eq!(bed.drain().len(), 3);
+
     // A disk that is busy with nothing cannot be waited for.
     let faults = Faults { depth: 0, ..Faults::default() };
     let mut bed = Bed::new(able(), SCRATCH, faults, 1);
@@ -404,7 +416,7 @@ fn slots_are_used_one_at_a_time() {
     let mut start = |id| {
         let buffer = BufferRange { offset: 0, len: 512 };
         let task = TaskIn { id, cdb: &[0; 6], buffer };
-        bed.unit.start(&mut bed.engine, &task, &mut out)
+        bed.unit.start(&mut bed.engine, task, &mut out)
     };
     assert_eq!(start(3), Err(SbcError::SlotInUse { id: 3 }));
     assert_eq!(start(SLOTS), Err(SbcError::NoSuchSlot { id: SLOTS, capacity: SLOTS.into() }));
@@ -429,7 +441,7 @@ fn a_buffer_that_no_disk_may_use_is_the_targets_fault() {
                 continue;
             }
             let task = TaskIn { id: 0, cdb: cdb.as_slice(), buffer };
-            bed.unit.start(&mut bed.engine, &task, &mut out).unwrap();
+            bed.unit.start(&mut bed.engine, task, &mut out).unwrap();
             assert_eq!(out, [fault], "{cdb:?} at {offset}");
         }
     }
