@@ -1,1 +1,76 @@
-fn main() {}
+//! The `outboard` command.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use outboard_bench::cli::{self, BenchArgs};
+
+/// Storage-controller drivers outside the kernel, as fast as inside it.
+///
+/// A driver is an ordinary process. Outboard plays the operating system's SCSI stack: it owns
+/// initiators, tasks, timers and memory, and hands tasks to the driver in bundles through shared
+/// memory that is mapped once. `outboard bench` shows what that costs.
+#[derive(Debug, Parser)]
+#[command(name = "outboard", version, arg_required_else_help = true)]
+struct Outboard {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure what the boundary around a driver costs
+    Bench(Box<BenchArgs>),
+    /// Write a completion script for a shell to standard output
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Be a driver; the host starts this
+    #[command(hide = true, subcommand)]
+    Driver(Driver),
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Driver {
+    /// The built-in driver: arrays over disks
+    Array,
+}
+
+fn main() -> ExitCode {
+    match Outboard::parse().command {
+        Command::Bench(args) => cli::run(&args),
+        Command::Completions { shell } => completions(shell),
+        Command::Driver(Driver::Array) => outboard_array::main(),
+    }
+}
+
+fn completions(shell: Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Outboard::command(), "outboard", &mut script);
+    match io::stdout().write_all(&script) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let _ = writeln!(io::stderr(), "outboard: standard output: {error}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Outboard::command().debug_assert();
+    }
+
+    #[test]
+    fn the_host_can_start_the_driver() {
+        let command = Outboard::try_parse_from(["outboard", "driver", "array"]).unwrap().command;
+        assert!(matches!(command, Command::Driver(Driver::Array)));
+    }
+}

@@ -4,7 +4,9 @@ use outboard_bench::sample::*;
 struct O;
 impl Observer for O {
     fn plan(&mut self, _: u64, _: &str) {}
-    fn begin(&mut self, _: &str) {}
+    fn begin(&mut self, l: &str) {
+        eprintln!("{} {l}", outboard_slots::Time::now())
+    }
     fn advance(&mut self, _: u64, _: u64) {}
     fn end(&mut self, s: &Sample) {
         println!(

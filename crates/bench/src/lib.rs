@@ -1,4 +1,5 @@
 //! System test: load, histograms, report.
+pub mod cli;
 pub mod error;
 pub mod format;
 pub mod plan;

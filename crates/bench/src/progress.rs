@@ -73,7 +73,6 @@ struct Lines<W: Write> {
 }
 
 impl<W: Write> Lines<W> {
-    #[expect(clippy::disallowed_methods, reason = "an edge: for the reader, not for a measurement")]
     fn new(out: W) -> Self {
         Self { out, begun: Instant::now(), steps: 0, done: 0, label: String::new() }
     }

@@ -69,12 +69,12 @@ pub(crate) fn nanos(ns: f64) -> String {
     }
 }
 
-/// `ratio` as what is lost: `9 %`, `0.4 %`, `0 %`; a gain is `-1 %`.
+/// `ratio` as what is lost: `9 %`, `0.4 %`, `0 %`, `99.7 %`; a gain is `-1 %`.
 pub(crate) fn cost(ratio: f64) -> String {
     let percent = (1.0 - ratio) * 100.0;
     match percent.abs() {
         size if size < 0.05 => "0 %".to_owned(),
-        size if size < 0.95 => format!("{percent:.1} %"),
+        size if !(0.95..95.0).contains(&size) => format!("{percent:.1} %"),
         _ => format!("{percent:.0} %"),
     }
 }
@@ -153,6 +153,26 @@ fn costs(ratios: &[(Phase, f64)]) -> Option<String> {
     }
     let each = ratios.iter().map(|(phase, ratio)| format!("{phase} {}", cost(*ratio)));
     Some(each.collect::<Vec<_>>().join(" and "))
+}
+
+/// How good a ratio is, of the figure as it is shown: 3 digits.
+pub(crate) fn grade(ratio: f64) -> Grade {
+    match (ratio * 1000.0).round() {
+        r if r >= 990.0 => Grade::Good,
+        r if r >= 970.0 => Grade::Fair,
+        _ => Grade::Poor,
+    }
+}
+
+/// What a ratio to the resident path is worth; the bounds are the floors of the design.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Grade {
+    /// 0.99 or more
+    Good,
+    /// 0.97 or more
+    Fair,
+    /// less
+    Poor,
 }
 
 /// `10-bit YUV`.

@@ -2,7 +2,7 @@
 //! through. The loops around it (rings, messages, direct calls) differ by path; this does not.
 
 use outboard_slots::doorbell::Doorbell;
-use outboard_slots::{Entry, MAX_BUNDLE, Region, Time};
+use outboard_slots::{Entry, MAX_BUNDLE, Region, ResponseHead, Time};
 
 use crate::controller::{IoQueue, QueueSetup};
 use crate::protocol::{ManagementFunction, SingleRequest, TaskManagement};
@@ -16,6 +16,8 @@ pub struct Runner {
     first_slot: u16,
     /// generation of the task in each slot that the driver owns; 0 = the host's
     owned: Vec<u64>,
+    /// the response last written to each slot; all zero = none
+    written: Vec<ResponseHead>,
     staged: Vec<Entry>,
     management: Vec<Management>,
 }
@@ -36,6 +38,7 @@ impl Runner {
             region: setup.region.clone(),
             first_slot: slots.start as u16,
             owned: vec![0; slots.len()],
+            written: vec![ResponseHead { version: 0, ..ResponseHead::EMPTY }; slots.len()],
             staged: Vec::with_capacity(slots.len().max(MAX_BUNDLE) * 2),
             management: Vec::new(),
         }
@@ -55,13 +58,11 @@ impl Runner {
                 count += 1;
             }
         }
-        for entry in &taken[..count] {
-            self.region.prefetch_response(entry.index(), true);
-        }
         let mut completions = Completions {
             region: &self.region,
             staged: &mut self.staged,
             owned: &mut self.owned,
+            written: &mut self.written,
             first_slot: self.first_slot,
         };
         self.queue.process_bundled_parallel_tasks(
@@ -81,6 +82,7 @@ impl Runner {
             region: &self.region,
             staged: &mut self.staged,
             owned: &mut self.owned,
+            written: &mut self.written,
             first_slot: self.first_slot,
         };
         let task = Task::new(entry, request.task);
@@ -98,6 +100,7 @@ impl Runner {
             region: &self.region,
             staged: &mut self.staged,
             owned: &mut self.owned,
+            written: &mut self.written,
             first_slot: self.first_slot,
         };
         self.queue.poll(now, &mut completions);

@@ -178,6 +178,7 @@ pub struct Completions<'a> {
     pub(crate) region: &'a Region,
     pub(crate) staged: &'a mut Vec<Entry>,
     pub(crate) owned: &'a mut [u64],
+    pub(crate) written: &'a mut [ResponseHead],
     pub(crate) first_slot: u16,
 }
 
@@ -186,9 +187,12 @@ impl Completions<'_> {
     #[inline]
     pub fn complete(&mut self, token: Token, response: &Response<'_>) {
         let index = token.entry.index();
-        if let Some(owned) = self.owned.get_mut(usize::from(index.wrapping_sub(self.first_slot))) {
-            *owned = 0;
-        }
+        let at = usize::from(index.wrapping_sub(self.first_slot));
+        let (Some(owned), Some(written)) = (self.owned.get_mut(at), self.written.get_mut(at))
+        else {
+            return;
+        };
+        *owned = 0;
         let sense_length = response.sense.len().min(252) as u8;
         let head = ResponseHead {
             target_id: token.target_id,
@@ -199,7 +203,11 @@ impl Completions<'_> {
             sense_length,
             ..ResponseHead::EMPTY
         };
-        self.region.write_response(index, &head);
+        // A slot that says the same already is left alone: its lines stay in the host's cache.
+        if *written != head {
+            *written = head;
+            self.region.write_response(index, &head);
+        }
         if sense_length != 0 {
             self.region.write_sense(index, &response.sense[..usize::from(sense_length)]);
         }

@@ -17,7 +17,7 @@ pub mod time;
 pub use doorbell::SleepFlag;
 pub use layout::{Layout, MAX_BUNDLE, MAX_QUEUES, MAX_SLOTS, RegionConfig};
 pub use memory::{Memory, MemoryError};
-pub use region::{QueueWords, Region, RegionError};
+pub use region::{Queue, QueueWords, Region, RegionError};
 pub use ring::{Consumer, Entry, Producer, RingViolation};
 pub use task::{ParallelResponse, ParallelTask, ResponseHead, SENSE_BYTES, TaskExtension};
 pub use time::Time;

@@ -210,20 +210,25 @@ impl Region {
         }
     }
 
-    /// Hints that command slot `index` is about to be read, or with `write` overwritten: the peer's
-    /// core has its lines, and fetching them early hides the way.
+    /// Fills the second half of command slot `index` (from `buffer_iovm_addr` on): for a slot whose
+    /// first half is as it was. The first half then stays in the reader's cache.
     #[inline]
-    pub fn prefetch_task(&self, index: u16, write: bool) {
+    pub fn write_task_tail(&self, index: u16, task: &ParallelTask) {
+        const HALF: usize = core::mem::offset_of!(ParallelTask, buffer_iovm_addr);
         if let Some(at) = self.slot(self.layout.commands, COMMAND_BYTES, index) {
-            prefetch_two_lines(at, write);
+            let tail = ptr::from_ref(task).cast::<[u64; 8]>().wrapping_add(HALF / 64);
+            // SAFETY: source and destination are the second 64 bytes of two 128-byte commands, the
+            // one private, the other checked by `slot`.
+            unsafe { ptr::write_volatile(at.add(HALF).cast::<[u64; 8]>(), ptr::read(tail)) }
         }
     }
 
-    /// The same for the head of response slot `index`.
+    /// Hints that the second half of command slot `index` is about to be read, or with `write`
+    /// overwritten: the peer's core has the line, and fetching it early hides the way.
     #[inline]
-    pub fn prefetch_response(&self, index: u16, write: bool) {
-        if let Some(at) = self.slot(self.layout.responses, RESPONSE_BYTES, index) {
-            prefetch_two_lines(at, write);
+    pub fn prefetch_task(&self, index: u16, write: bool) {
+        if let Some(at) = self.slot(self.layout.commands, COMMAND_BYTES, index) {
+            prefetch_line(at.wrapping_add(64), write);
         }
     }
 
@@ -236,21 +241,18 @@ impl Region {
     }
 }
 
-/// Fetches 128 bytes from `at` into this core's cache, for writing if `write`.
+/// Fetches the cache line at `at` into this core's cache, for writing if `write`.
 #[inline]
-fn prefetch_two_lines(at: *mut u8, write: bool) {
+fn prefetch_line(at: *mut u8, write: bool) {
     #[cfg(target_arch = "x86_64")]
     {
         use core::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
-        let (first, second) = (at.cast::<i8>(), at.wrapping_add(64).cast::<i8>());
         // SAFETY: a prefetch has no architectural effect, whatever the address.
         unsafe {
             if write {
-                _mm_prefetch::<_MM_HINT_ET0>(first);
-                _mm_prefetch::<_MM_HINT_ET0>(second);
+                _mm_prefetch::<_MM_HINT_ET0>(at.cast::<i8>());
             } else {
-                _mm_prefetch::<_MM_HINT_T0>(first);
-                _mm_prefetch::<_MM_HINT_T0>(second);
+                _mm_prefetch::<_MM_HINT_T0>(at.cast::<i8>());
             }
         }
     }
@@ -280,6 +282,36 @@ pub struct QueueWords<'a> {
     pub consumed: &'a AtomicU32,
     /// the CPU the host's thread runs on, plus one; 0 = unknown
     pub host_cpu: &'a AtomicU32,
+}
+
+/// A queue pair's words together with the region that holds them: what a thread keeps.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    words: QueueWords<'static>,
+    region: Region,
+}
+
+impl Queue {
+    /// Queue pair `queue` of `region`; `None` beyond the last.
+    pub fn new(region: Region, queue: u32) -> Option<Self> {
+        let words = region.queue(queue)?;
+        // SAFETY: the words lie in the mapping that `region` keeps alive as long as this value; the
+        // longer lifetime does not leave this type, whose `words` shortens it to its own.
+        let words = unsafe { core::mem::transmute::<QueueWords<'_>, QueueWords<'static>>(words) };
+        Some(Self { words, region })
+    }
+
+    /// The words.
+    #[inline]
+    pub fn words(&self) -> &QueueWords<'_> {
+        &self.words
+    }
+
+    /// The region.
+    #[inline]
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
 }
 
 impl QueueWords<'_> {

@@ -106,6 +106,24 @@ impl ParallelTask {
         pad3: [0; 2],
     };
 
+    /// The first half: version, target, identifier and byte count, the same for every task of its
+    /// size in one slot.
+    #[inline]
+    pub fn first_half(&self) -> [u64; 8] {
+        let [f0, f1, f2, f3, f4] = self.feature_request;
+        let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        [
+            self.version,
+            self.target_id,
+            pair(f0, f1),
+            pair(f2, f3),
+            pair(f4, self.pad0),
+            self.feature_request_count,
+            self.controller_task_identifier,
+            self.requested_transfer_count,
+        ]
+    }
+
     /// The CDB's bytes; empty if `command_size` is none of 6, 10, 12, 16.
     #[inline]
     pub fn cdb(&self) -> &[u8] {
@@ -117,7 +135,7 @@ impl ParallelTask {
 }
 
 /// The first 80 bytes of a response slot: all of it that a GOOD status needs.
-#[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct ResponseHead {
     /// [`VERSION`]; any other value is a violation

@@ -3,6 +3,8 @@
 //! consumer's position: only the owner of a slot pushes its index, so the entry it overwrites has
 //! been taken.
 
+#![allow(clippy::unwrap_used, reason = "a model that cannot go on has failed")]
+
 use std::sync::atomic::Ordering;
 
 use loom::model::Builder;

@@ -1,5 +1,7 @@
 //! The sleep hand-shake: work that is published wakes a sleeper, and wakes it once.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a model that cannot go on has failed")]
+
 use loom::sync::Arc;
 use loom::thread;
 use outboard_loom::{LoomAtomics, Sound, Way, WithoutFence};

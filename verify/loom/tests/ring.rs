@@ -1,5 +1,7 @@
 //! Entries arrive once, in order, with everything written before they were published.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a model that cannot go on has failed")]
+
 use std::sync::atomic::Ordering;
 
 use loom::sync::Arc;

@@ -1,7 +1,7 @@
 //! The conversation that starts a driver, with any driver at the other end.
 
 use outboard_hba::protocol::{FromDriver, Path, ToDriver};
-use outboard_host::driver::activation::{Activation, Step};
+use outboard_host::driver::{Activation, Step};
 use outboard_host::stack::Stack;
 use outboard_slots::{Region, RegionConfig};
 

@@ -12,7 +12,10 @@ pub fn disk_spec(bytes: &[u8]) {
         }
         Err(error) => {
             assert_eq!(error.url, url);
-            assert!(!error.rule.is_empty() && !error.mend.is_empty(), "no rule or no mend: {error}");
+            assert!(
+                !error.rule.is_empty() && !error.mend.is_empty(),
+                "no rule or no mend: {error}"
+            );
         }
     }
 }

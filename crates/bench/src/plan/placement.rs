@@ -1,7 +1,9 @@
 use core::fmt;
 use core::str::FromStr;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
+use rustix::thread::CpuSet;
 use serde::{Serialize, Serializer};
 
 use super::PlanError;
@@ -104,8 +106,14 @@ pub struct PinningError {
 }
 
 /// The processors that this process may run on, ascending; empty if the kernel does not tell.
+///
+/// They are those of the first call: a measurement pins its own thread to one of them, which must
+/// not leave only that one to the next measurement.
 pub fn allowed_cpus() -> Vec<usize> {
-    rustix::thread::sched_getaffinity(None)
-        .map(|set| (0..rustix::thread::CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect())
-        .unwrap_or_default()
+    static ALLOWED: OnceLock<Vec<usize>> = OnceLock::new();
+    let ask = || match rustix::thread::sched_getaffinity(None) {
+        Ok(set) => (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect(),
+        Err(_) => Vec::new(),
+    };
+    ALLOWED.get_or_init(ask).clone()
 }

@@ -120,5 +120,10 @@ fn pins() {
     assert_eq!(Pinning::Auto.resolve(&[2]), Ok(None));
     let beyond = Pinning::Cpus { host: 0, driver: 9 };
     insta::assert_snapshot!(beyond.resolve(&[0, 1]).unwrap_err());
-    assert!(!allowed_cpus().is_empty());
+    let allowed = allowed_cpus();
+    assert!(!allowed.is_empty());
+    let mut one = rustix::thread::CpuSet::new();
+    one.set(allowed[0]);
+    rustix::thread::sched_setaffinity(None, &one).unwrap();
+    assert_eq!(allowed_cpus(), allowed, "a pinned thread does not change them");
 }

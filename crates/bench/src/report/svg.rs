@@ -9,9 +9,9 @@ use super::scale::label;
 
 /// Writes the `<svg>` element.
 pub(super) fn draw(out: &mut String, chart: &Chart) -> fmt::Result {
-    write!(
+    writeln!(
         out,
-        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}: {y} by {x}\">\n",
+        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}: {y} by {x}\">",
         title = Escaped(&chart.title),
         y = Escaped(chart.y_name),
         x = Escaped(chart.x_name),
@@ -58,10 +58,10 @@ fn vertical_axis(out: &mut String, chart: &Chart) -> fmt::Result {
     let ends = (LEFT, WIDTH - RIGHT);
     for &tick in chart.y.ticks() {
         let y = y_place(chart, tick);
-        write!(
+        writeln!(
             out,
             "<line class=\"grid\" x1=\"{}\" y1=\"{y:.1}\" x2=\"{}\" y2=\"{y:.1}\"/>\
-             <text class=\"tick\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\n",
+             <text class=\"tick\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
             ends.0,
             ends.1,
             LEFT - 7.0,
@@ -87,17 +87,14 @@ fn horizontal_axis(out: &mut String, chart: &Chart) -> fmt::Result {
     for index in 0..len {
         let text = match &chart.x {
             X::Names(names) => names[index].clone(),
-            // 1 and then round numbers
-            X::Numbers(_) if index == 0 || (index + 1).is_multiple_of(every) => {
-                (index + 1).to_string()
-            }
+            X::Numbers(_) if (index + 1).is_multiple_of(every) => (index + 1).to_string(),
             X::Numbers(_) => continue,
         };
         let x = x_place(&chart.x, index);
-        write!(
+        writeln!(
             out,
             "<line class=\"axis\" x1=\"{x:.1}\" y1=\"{base}\" x2=\"{x:.1}\" y2=\"{}\"/>\
-             <text class=\"tick\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
+             <text class=\"tick\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
             base + 4.0,
             base + 18.0,
             Escaped(&text)
@@ -112,16 +109,24 @@ fn horizontal_axis(out: &mut String, chart: &Chart) -> fmt::Result {
     )
 }
 
+/// The lines; their names stand above the axes, where no series can cross them.
 fn marks(out: &mut String, chart: &Chart) -> fmt::Result {
-    for mark in chart.marks.iter().filter(|mark| chart.y.holds(mark.value)) {
+    let marks: Vec<_> = chart.marks.iter().filter(|mark| chart.y.holds(mark.value)).collect();
+    for mark in &marks {
         let y = y_place(chart, mark.value);
-        write!(
+        writeln!(
             out,
-            "<line class=\"mark\" x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{0}\" y2=\"{y:.1}\"/>\
-             <text class=\"marked\" x=\"{0}\" y=\"{1:.1}\" text-anchor=\"end\">{2}</text>\n",
+            "<line class=\"mark\" x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{}\" y2=\"{y:.1}\"/>",
+            WIDTH - RIGHT
+        )?;
+    }
+    if !marks.is_empty() {
+        let names: Vec<&str> = marks.iter().map(|mark| mark.name.as_str()).collect();
+        writeln!(
+            out,
+            "<text class=\"name\" x=\"{}\" y=\"14\" text-anchor=\"end\">dotted: {}</text>",
             WIDTH - RIGHT,
-            y - 5.0,
-            Escaped(&mark.name)
+            Escaped(&names.join("; "))
         )?;
     }
     Ok(())

@@ -7,7 +7,7 @@ use super::svg;
 use crate::results::{Cell, Outcome, Results, Spread, Workload};
 use crate::row::Row;
 use crate::sample::{Cost, Phase};
-use crate::text::{self, conclusion, grouped, nanos, three_digits};
+use crate::text::{Grade, conclusion, grade, grouped, nanos, three_digits};
 
 /// What percentiles are shown.
 pub(super) const QUANTILES: [(&str, f64); 5] =
@@ -36,8 +36,9 @@ fn system(page: &mut String, results: &Results, frame_bytes: u64) -> fmt::Result
         "<thead><tr><th rowspan=\"2\" class=\"l\">Path</th><th colspan=\"3\">Write</th>\
          <th colspan=\"3\">Read</th><th colspan=\"2\">CPU \u{b5}s / task</th>\
          <th rowspan=\"2\">Frame p99<br>ms</th><th rowspan=\"2\">Frames/s<br>sustained</th>\
-         <th rowspan=\"2\">Errors</th></tr>\n<tr><th>MB/s</th><th>least\u{2013}most</th>\
-         <th>ratio</th><th>MB/s</th><th>least\u{2013}most</th><th>ratio</th><th>all</th>\
+         <th rowspan=\"2\">Errors</th></tr>\n<tr><th class=\"g\">MB/s</th><th>least\u{2013}most</th>\
+         <th>ratio</th><th class=\"g\">MB/s</th><th>least\u{2013}most</th><th>ratio</th>\
+         <th class=\"g\">all</th>\
          <th>driver</th></tr></thead>\n",
     );
     for depth in results.depths() {
@@ -60,7 +61,7 @@ fn system(page: &mut String, results: &Results, frame_bytes: u64) -> fmt::Result
             let errors: u64 = present.iter().map(|cell| cell.errors).sum();
             writeln!(
                 page,
-                "<td>{:.1}</td><td>{:.1}</td><td>{}</td><td>{}</td>{}</tr>",
+                "<td class=\"g\">{:.1}</td><td>{:.1}</td><td>{}</td><td>{}</td>{}</tr>",
                 mean(|cell| cell.cpu_ns_per_task) / 1e3,
                 mean(|cell| cell.driver_cpu_ns_per_task) / 1e3,
                 dash(p99.reduce(f64::max).map(|ms| format!("{ms:.1}"))),
@@ -176,25 +177,25 @@ fn name(page: &mut String, row: Row) -> fmt::Result {
 /// MB/s, their spread, the ratio.
 fn speed(page: &mut String, cell: Option<&Cell>) -> fmt::Result {
     let Some(cell) = cell else {
-        return page.write_str("<td>\u{2013}</td><td></td><td>\u{2013}</td>");
+        return page.write_str("<td class=\"g\">\u{2013}</td><td></td><td>\u{2013}</td>");
     };
     let Spread { median, min, max } = cell.mb_per_s;
     let (min, max) = (three_digits(min), three_digits(max));
-    write!(page, "<td>{median:.1}</td><td class=\"spread\">{min}\u{2013}{max}</td>")?;
-    let grade = match cell.ratio {
-        _ if cell.row.path == Row::RESIDENT.path => "",
-        Some(ratio) if ratio.median >= 0.99 => " class=\"good\"",
-        Some(ratio) if ratio.median >= 0.97 => " class=\"fair\"",
-        Some(_) => " class=\"poor\"",
+    write!(page, "<td class=\"g\">{median:.1}</td><td class=\"spread\">{min}\u{2013}{max}</td>")?;
+    let isolated = cell.ratio.filter(|_| cell.row.path != Row::RESIDENT.path);
+    let class = match isolated.map(|ratio| grade(ratio.median)) {
         None => "",
+        Some(Grade::Good) => " class=\"good\"",
+        Some(Grade::Fair) => " class=\"fair\"",
+        Some(Grade::Poor) => " class=\"poor\"",
     };
     let ratio = dash(cell.ratio.map(|ratio| format!("{:.3}", ratio.median)));
-    write!(page, "<td{grade}>{ratio}</td>")
+    write!(page, "<td{class}>{ratio}</td>")
 }
 
 fn error_cell(errors: u64) -> String {
     let class = if errors == 0 { "" } else { " class=\"poor\"" };
-    format!("<td{class}>{}</td>", text::grouped(errors as f64))
+    format!("<td{class}>{}</td>", grouped(errors as f64))
 }
 
 fn dash(text: Option<String>) -> String {

@@ -5,11 +5,12 @@ use core::time::Duration;
 use outboard_hba::Path;
 use outboard_slots::Time;
 
+use super::cpu::{Pins, Placed};
 use super::drive::drive;
 use super::error::RunError;
 use super::pingpong::{self, median};
 use super::random_load::Random;
-use super::session::{Pins, Session, Setup, pins};
+use super::session::{Session, Setup};
 use super::units::Units;
 use crate::error::BenchError;
 use crate::plan::CostPlan;
@@ -17,14 +18,15 @@ use crate::sample::{Cost, CostPoint, Observer, Part};
 
 /// Round trips of each kind.
 const ROUNDS_AWAKE: u32 = 100_000;
-const ROUNDS_ASLEEP: u32 = 500;
+const ROUNDS_ASLEEP: u32 = 40;
 const ROUNDS_MESSAGE: u32 = 10_000;
-/// Pause before each round trip to a sleeper: long enough that it sleeps.
-const PAUSE: Duration = Duration::from_millis(1);
+/// Pause before each round trip to a sleeper: so long that nobody spins in wait of its end.
+const PAUSE: Duration = Duration::from_millis(25);
 
 pub(super) fn run(plan: &CostPlan, observer: &mut dyn Observer) -> Result<Cost, BenchError> {
     let units = Units::open(&plan.array, false, true)?;
-    let pins = pins(&plan.placement)?;
+    let placed = Placed::new(&plan.placement)?;
+    let pins = placed.pins;
     let steps = plan.bundles.len() as u64 + PARTS;
     observer.plan(steps, "CPU time per task by bundle size, then the parts");
     let mut curve = Vec::new();

@@ -2,6 +2,8 @@
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::plan::{Placement, PlanError, allowed_cpus};
+
 /// Nanoseconds this thread has run.
 pub(super) fn this_thread_ns() -> u64 {
     let t = clock_gettime(ClockId::ThreadCPUTime);
@@ -19,12 +21,6 @@ pub(super) fn process_ns(pid: u32) -> u64 {
         .sum()
 }
 
-/// The CPUs this process may use, in order.
-pub(super) fn allowed() -> Vec<usize> {
-    let Ok(set) = rustix::thread::sched_getaffinity(None) else { return Vec::new() };
-    (0..rustix::thread::CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect()
-}
-
 /// Keeps this thread, and threads and processes it starts from now on, on the given CPUs.
 pub(super) fn pin(cpus: &[usize]) {
     let mut set = rustix::thread::CpuSet::new();
@@ -33,4 +29,34 @@ pub(super) fn pin(cpus: &[usize]) {
     }
     // A measurement without pinning is still one: the kernel's refusal is not fatal.
     let _ = rustix::thread::sched_setaffinity(None, &set);
+}
+
+/// Where host and driver run in a run; the thread goes back to where it was when it is dropped.
+pub(super) struct Placed {
+    before: Vec<usize>,
+    pub(super) pins: Option<Pins>,
+}
+
+/// The CPUs of host and driver.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Pins {
+    pub(super) host: usize,
+    pub(super) driver: usize,
+}
+
+impl Placed {
+    /// As the plan says, of the CPUs this thread may use now.
+    pub(super) fn new(placement: &Placement) -> Result<Self, PlanError> {
+        let before = allowed_cpus();
+        let pins = placement.pin.resolve(&before)?;
+        Ok(Self { before, pins: pins.map(|(host, driver)| Pins { host, driver }) })
+    }
+}
+
+impl Drop for Placed {
+    fn drop(&mut self) {
+        if self.pins.is_some() {
+            pin(&self.before);
+        }
+    }
 }

@@ -117,7 +117,7 @@ pub(crate) fn drive(
                 session.stack.finish(slot);
             }
         }
-        if !completed && !moved {
+        if !completed && !moved && free.len() < depth as usize {
             session.check_driver()?;
             if let Some(reason) = session.stack.unfit() {
                 return Err(RunError::DriverFailed(reason.to_owned()));

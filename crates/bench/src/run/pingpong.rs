@@ -9,9 +9,8 @@ use std::time::Duration;
 use outboard_hba::control::socket_pair;
 use outboard_slots::{SleepFlag, Time};
 
-use super::cpu;
+use super::cpu::{self, Pins};
 use super::error::RunError;
-use super::session::Pins;
 
 /// Words on lines of their own.
 #[repr(align(128))]
@@ -52,53 +51,61 @@ pub(super) fn words(rounds: u32, pins: Option<Pins>) -> Result<f64, RunError> {
 
 /// Median round trip in ns of two ends that sleep on a futex, with a pause before each.
 pub(super) fn futexes(rounds: u32, pause: Duration, pins: Option<Pins>) -> Result<f64, RunError> {
-    let lines =
-        Arc::new((Line(AtomicU32::new(0)), Line(AtomicU32::new(0)), Line(AtomicU32::new(0))));
-    let peer = Arc::clone(&lines);
+    let boxes = Arc::new((LetterBox::default(), LetterBox::default()));
+    let peer = Arc::clone(&boxes);
     let thread = std::thread::spawn(move || {
         pin(pins, false);
         for i in 1..=rounds {
-            sleep_until(&peer.0.0, &peer.2.0, i);
+            peer.0.wait(i);
+            peer.1.send(i);
         }
     });
     pin(pins, true);
-    let flag = SleepFlag::<outboard_slots::ring::Native>::new(&lines.1.0);
-    let peer_flag = SleepFlag::<outboard_slots::ring::Native>::new(&lines.0.0);
     let mut times = Vec::with_capacity(rounds as usize);
     for i in 1..=rounds {
         std::thread::sleep(pause);
         let start = Time::now();
-        // The peer's answer word is `2`: even for asked, see `sleep_until`.
-        flag.announce();
-        lines.2.0.store(i, Ordering::Release);
-        if peer_flag.must_ring() {
-            peer_flag.ring();
-        }
-        while lines.2.0.load(Ordering::Acquire) != i | ANSWERED {
-            flag.sleep(Duration::from_millis(100));
-        }
-        flag.withdraw();
+        boxes.0.send(i);
+        boxes.1.wait(i);
         times.push(Time::now().since(start).as_nanos() as u64);
-        // `1` is ours: the peer rings it after answering.
-        let _ = &lines.1;
     }
     join(thread)?;
     Ok(median(&mut times))
 }
 
-const ANSWERED: u32 = 1 << 31;
+/// A word and the sleep flag of who waits for it.
+struct LetterBox {
+    flag: Line,
+    word: Line,
+}
 
-fn sleep_until(own: &AtomicU32, mail: &AtomicU32, round: u32) {
-    let flag = SleepFlag::<outboard_slots::ring::Native>::new(own);
-    loop {
-        flag.announce();
-        if mail.load(Ordering::Acquire) == round {
-            break;
-        }
-        flag.sleep(Duration::from_millis(100));
+impl Default for LetterBox {
+    fn default() -> Self {
+        Self { flag: Line(AtomicU32::new(0)), word: Line(AtomicU32::new(0)) }
     }
-    flag.withdraw();
-    mail.store(round | ANSWERED, Ordering::Release);
+}
+
+impl LetterBox {
+    fn flag(&self) -> SleepFlag<'_> {
+        SleepFlag::new(&self.flag.0)
+    }
+
+    fn send(&self, value: u32) {
+        self.word.0.store(value, Ordering::Release);
+        if self.flag().must_ring() {
+            self.flag().ring();
+        }
+    }
+
+    fn wait(&self, value: u32) {
+        loop {
+            self.flag().announce();
+            if self.word.0.load(Ordering::Acquire) == value {
+                return self.flag().withdraw();
+            }
+            self.flag().sleep(Duration::from_millis(100));
+        }
+    }
 }
 
 /// Median round trip in ns of the single path's three messages, without anything behind them:

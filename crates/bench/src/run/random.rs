@@ -2,9 +2,10 @@
 
 use outboard_slots::Time;
 
+use super::cpu::Placed;
 use super::drive::{Tally, drive};
 use super::random_load::Random;
-use super::session::{Session, Setup, pins, threaded};
+use super::session::{Session, Setup, threaded};
 use super::system::{note_error, sample};
 use super::units::Units;
 use crate::error::BenchError;
@@ -19,6 +20,7 @@ pub(super) fn run(
     plan.check_array(units.capacity, units.block_size)?;
     let what = format!("{} byte blocks, {} % reads", plan.block_size, plan.read_share);
     observer.plan(plan.steps(), &what);
+    let placed = Placed::new(&plan.placement)?;
     let mut samples = Vec::new();
     for round in 0..plan.rounds {
         for &row in &plan.rows {
@@ -29,7 +31,7 @@ pub(super) fn run(
                 threads,
                 queue_depth: plan.queue_depth.div_ceil(threads),
                 command_bytes: plan.block_size,
-                pins: pins(&plan.placement)?,
+                pins: placed.pins,
                 spin: plan.placement.spin,
                 program: plan.placement.driver.clone(),
             };

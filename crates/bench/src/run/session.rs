@@ -11,42 +11,33 @@ use outboard_scsi::{Lun, TaskAttribute, command::build};
 use outboard_slots::{Memory, Region, Time};
 use outboard_spc::NexusId;
 
-use super::cpu;
+use super::cpu::{self, Pins};
 use super::error::RunError;
 use super::units::Units;
-use crate::error::BenchError;
-use crate::plan::{Placement, allowed_cpus};
-
-/// Where host and driver run.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Pins {
-    pub(crate) host: usize,
-    pub(crate) driver: usize,
-}
 
 /// How a session is made.
 #[derive(Clone, Debug)]
-pub(crate) struct Setup {
-    pub(crate) path: Path,
+pub(super) struct Setup {
+    pub(super) path: Path,
     /// host threads, each with a queue of its own; more than one on the resident path alone
-    pub(crate) threads: u32,
+    pub(super) threads: u32,
     /// tasks outstanding on each queue
-    pub(crate) queue_depth: u32,
-    pub(crate) command_bytes: u64,
-    pub(crate) pins: Option<Pins>,
-    pub(crate) spin: bool,
+    pub(super) queue_depth: u32,
+    pub(super) command_bytes: u64,
+    pub(super) pins: Option<Pins>,
+    pub(super) spin: bool,
     /// a driver other than the built-in one; it brings its own disks
-    pub(crate) program: Option<PathBuf>,
+    pub(super) program: Option<PathBuf>,
 }
 
 /// A driver attached on one path.
-pub(crate) struct Session {
-    pub(crate) stack: Stack,
-    pub(crate) channel: Box<dyn Channel>,
-    pub(crate) memory: Memory,
-    pub(crate) nexus: NexusId,
-    pub(crate) unit: UnitReport,
-    pub(crate) lun: [u8; 8],
+pub(super) struct Session {
+    pub(super) stack: Stack,
+    pub(super) channel: Box<dyn Channel>,
+    pub(super) memory: Memory,
+    pub(super) nexus: NexusId,
+    pub(super) unit: UnitReport,
+    pub(super) lun: [u8; 8],
     driver: Option<Driver>,
 }
 
@@ -61,7 +52,7 @@ struct Attached {
 
 impl Session {
     /// Starts the driver and reaches its first unit, through one session a thread.
-    pub(crate) fn start(units: &Units, setup: &Setup) -> Result<Vec<Self>, RunError> {
+    pub(super) fn start(units: &Units, setup: &Setup) -> Result<Vec<Self>, RunError> {
         if let Some(pins) = setup.pins {
             // The driver inherits where this thread is now.
             cpu::pin(&[if setup.path == Path::Resident { pins.host } else { pins.driver }]);
@@ -115,7 +106,7 @@ impl Session {
 
     /// An error if the driver has failed or gone.
     #[inline]
-    pub(crate) fn check_driver(&self) -> Result<(), RunError> {
+    pub(super) fn check_driver(&self) -> Result<(), RunError> {
         match &self.driver {
             Some(driver) if driver.has_news() => match driver.status() {
                 DriverStatus::Running => Ok(()),
@@ -127,18 +118,18 @@ impl Session {
     }
 
     /// Process id of the driver, if it is a process.
-    pub(crate) fn driver_pid(&self) -> Option<u32> {
+    pub(super) fn driver_pid(&self) -> Option<u32> {
         self.driver.as_ref().map(Driver::pid)
     }
 
     /// Processor time so far in ns: of this thread, and of the driver's process.
-    pub(crate) fn cpu_ns(&self) -> (u64, u64) {
+    pub(super) fn cpu_ns(&self) -> (u64, u64) {
         let driver = self.driver_pid().map_or(0, cpu::process_ns);
         (cpu::this_thread_ns(), driver)
     }
 
     /// Ends the driver in order.
-    pub(crate) fn stop(mut self) -> Result<(), RunError> {
+    pub(super) fn stop(mut self) -> Result<(), RunError> {
         if let Some(mut driver) = self.driver.take() {
             drop(self.channel);
             driver.stop()?;
@@ -187,15 +178,9 @@ fn attach(units: &Units, setup: &Setup) -> Result<Attached, RunError> {
     })
 }
 
-/// Where host and driver run, as the plan says.
-pub(crate) fn pins(placement: &Placement) -> Result<Option<Pins>, BenchError> {
-    let pins = placement.pin.resolve(&allowed_cpus())?;
-    Ok(pins.map(|(host, driver)| Pins { host, driver }))
-}
-
 /// Runs `work` on each session at the same time: the first on this thread, the others on threads of
 /// their own, on the driver's CPU.
-pub(crate) fn threaded<R: Send>(
+pub(super) fn threaded<R: Send>(
     sessions: &mut [Session],
     setup: &Setup,
     work: impl Fn(&mut Session, usize) -> R + Sync,

@@ -1,9 +1,10 @@
 //! The System test: a file of frames written from its beginning to its end, then read back.
 
+use super::cpu::{Pins, Placed};
 use super::drive::{Tally, drive};
 use super::error::RunError;
 use super::sequential::{File, Sequential};
-use super::session::{Session, Setup, pins, threaded};
+use super::session::{Session, Setup, threaded};
 use super::units::Units;
 use crate::error::BenchError;
 use crate::plan::Plan;
@@ -15,11 +16,12 @@ pub(super) fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Vec<Sample
     plan.check_array(units.capacity, units.block_size)?;
     let what = format!("{} frames of {} {}", plan.frames, plan.raster, plan.format);
     observer.plan(plan.steps(), &what);
+    let placed = Placed::new(&plan.placement)?;
     let mut samples = Vec::new();
     for round in 0..plan.rounds {
         for &depth in &plan.queue_depths {
             for &row in &plan.rows {
-                let pair = measure(plan, &units, row, depth, round, observer)?;
+                let pair = measure(plan, &units, placed.pins, (row, depth, round), observer)?;
                 samples.extend(pair);
             }
         }
@@ -31,9 +33,8 @@ pub(super) fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Vec<Sample
 fn measure(
     plan: &Plan,
     units: &Units,
-    row: Row,
-    depth: u32,
-    round: u32,
+    pins: Option<Pins>,
+    (row, depth, round): (Row, u32, u32),
     observer: &mut dyn Observer,
 ) -> Result<[Sample; 2], BenchError> {
     let threads = u32::from(row.threads);
@@ -42,7 +43,7 @@ fn measure(
         threads,
         queue_depth: depth.div_ceil(threads),
         command_bytes: plan.command_size,
-        pins: pins(&plan.placement)?,
+        pins,
         spin: plan.placement.spin,
         program: plan.placement.driver.clone(),
     };

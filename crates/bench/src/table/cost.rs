@@ -29,8 +29,8 @@ pub(super) fn write(out: &mut impl Write, cost: &Cost, ink: Ink) -> fmt::Result 
     let heads = format!("  {:<name_len$}{:>10}{:>10}{:>8}  what", "part", "here", "bare", "ratio");
     writeln!(out, "{}", ink.dim(&heads))?;
     for part in &cost.parts {
-        let bare = part.bare_ns.map_or("-".to_owned(), nanos);
-        let ratio = part.ratio().map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
+        let bare = part.bare_ns.map_or_else(|| "-".to_owned(), nanos);
+        let ratio = part.ratio().map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
         let line =
             format!("  {:<name_len$}{:>10}{bare:>10}{ratio:>8}  ", part.name, nanos(part.ns));
         let room = WIDTH.saturating_sub(line.chars().count()).max(20);

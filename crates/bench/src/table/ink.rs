@@ -1,6 +1,8 @@
 use std::env;
 use std::io::IsTerminal;
 
+use crate::text::{Grade, grade};
+
 /// Colour, or none.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Ink(bool);
@@ -30,10 +32,10 @@ impl Ink {
 
     /// A ratio to the resident path: green from 0.99, yellow from 0.97, red below.
     pub(super) fn ratio(self, ratio: f64, text: &str) -> String {
-        let code = match ratio {
-            r if r >= 0.99 => "32",
-            r if r >= 0.97 => "33",
-            _ => "31",
+        let code = match grade(ratio) {
+            Grade::Good => "32",
+            Grade::Fair => "33",
+            Grade::Poor => "31",
         };
         self.paint(code, text)
     }

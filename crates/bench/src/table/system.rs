@@ -38,9 +38,11 @@ fn line(out: &mut impl Write, results: &Results, row: Row, depth: u32, ink: Ink)
     let name = format!("{row:<10}");
     write!(out, "  {}", if row == Row::BUNDLED { ink.bold(&name) } else { name })?;
     for cell in cells {
-        let speed = cell.map_or("-".to_owned(), |cell| format!("{:.1}", cell.mb_per_s.median));
+        let speed =
+            cell.map_or_else(|| "-".to_owned(), |cell| format!("{:.1}", cell.mb_per_s.median));
         let ratio = cell.and_then(|cell| cell.ratio).map(|ratio| ratio.median);
-        let text = format!("{:>5}", ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.3}")));
+        let text =
+            format!("{:>5}", ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}")));
         let text = match ratio {
             Some(ratio) if row.path != Row::RESIDENT.path => ink.ratio(ratio, &text),
             _ => text,
@@ -50,7 +52,7 @@ fn line(out: &mut impl Write, results: &Results, row: Row, depth: u32, ink: Ink)
     let mean = present.iter().map(|cell| cell.cpu_ns_per_task).sum::<f64>() / 1e3;
     let cpu_us = mean / present.len().max(1) as f64;
     let p99 = present.iter().filter_map(|cell| cell.frame_ms).map(|tail| tail.p99);
-    let p99 = p99.reduce(f64::max).map_or("-".to_owned(), |ms| format!("{ms:.1}"));
+    let p99 = p99.reduce(f64::max).map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}"));
     let errors: u64 = present.iter().map(|cell| cell.errors).sum();
     let errors = ink.errors(errors, &format!("{errors:>7}"));
     writeln!(out, "{cpu_us:>10.1}  {p99:>9}  {errors}")

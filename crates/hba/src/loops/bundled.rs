@@ -10,6 +10,8 @@ use super::{Orders, sleep_end, this_cpu};
 use crate::mailbox::Mailbox;
 use crate::runner::Runner;
 
+/// A bundle is not cut below this.
+const BUNDLE_MIN: usize = 8;
 /// Looks at the submission ring between two looks at everything else while spinning.
 const LOOKS: u32 = 8;
 
@@ -39,9 +41,11 @@ pub(crate) fn bundled(
                 waiting = consumer.poll(words.submission).map_err(|e| e.to_string())?;
             }
             usual = (usual * 7 + waiting.min(MAX_BUNDLE as u32)) / 8;
+            // Half of what waits: its completions are under way while the other half is worked on.
+            let limit = (waiting as usize).div_ceil(2).clamp(BUNDLE_MIN, MAX_BUNDLE);
             let mut bundle = [Entry::from_bits(0); MAX_BUNDLE];
             let mut count = 0;
-            while count < MAX_BUNDLE {
+            while count < limit {
                 let Some(entry) = consumer.take(words.submission) else { break };
                 bundle[count] = entry;
                 count += 1;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use outboard_hba::Path;
 use outboard_slots::spin::{self, Advice, Spinner};
 use outboard_slots::{
-    Consumer, Entry, ParallelTask, Producer, Region, SENSE_BYTES, TaskExtension, Time,
+    Consumer, Entry, ParallelTask, Producer, Queue, Region, SENSE_BYTES, TaskExtension, Time,
 };
 
 use super::{Channel, ChannelError, Completed};
@@ -22,47 +22,43 @@ const SLEEP_LIMIT_NS: u64 = 100_000_000;
 
 /// One queue pair.
 pub struct Bundled {
-    region: Region,
-    index: u32,
+    queue: Queue,
     submission: Producer,
     completion: Consumer,
     spinner: Spinner,
     /// nexus last written to each slot's extension
     nexus: Vec<u32>,
+    /// first half last written to each slot
+    halves: Vec<[u64; 8]>,
     first_slot: u16,
     spin: bool,
     cpu_noted: bool,
     /// tasks handed over and not reaped
     in_flight: u32,
-    entries: Vec<Entry>,
 }
 
 impl Bundled {
     /// Queue pair `index` of a fresh region. Without `spin` it sleeps at once when it has to wait.
     /// `None` if the region has no such queue.
     pub fn new(region: Region, index: u32, spin: bool) -> Option<Self> {
-        region.queue(index)?;
         let slots = region.layout().slots_of(index);
         Some(Self {
-            index,
+            queue: Queue::new(region, index)?,
             submission: Producer::new(),
             completion: Consumer::new(),
             spinner: Spinner::new(),
             nexus: vec![u32::MAX; slots.len()],
+            halves: vec![[0; 8]; slots.len()],
             first_slot: slots.start as u16,
             spin,
             cpu_noted: false,
             in_flight: 0,
-            entries: Vec::with_capacity(slots.len()),
-            region,
         })
     }
 
     fn note_cpu(&self) {
-        if let Some(words) = self.region.queue(self.index) {
-            let cpu = rustix::thread::sched_getcpu() as u32 + 1;
-            words.host_cpu.store(cpu, Ordering::Relaxed);
-        }
+        let cpu = rustix::thread::sched_getcpu() as u32 + 1;
+        self.queue.words().host_cpu.store(cpu, Ordering::Relaxed);
     }
 }
 
@@ -74,16 +70,26 @@ impl Channel for Bundled {
     #[inline]
     fn push(&mut self, entry: Entry, nexus: u32, task: &ParallelTask) -> Result<(), ChannelError> {
         let slot = entry.index();
-        self.region.write_task(slot, task);
+        let half = task.first_half();
+        match self.halves.get_mut(usize::from(slot - self.first_slot)) {
+            Some(last) if *last == half => self.queue.region().write_task_tail(slot, task),
+            Some(last) => {
+                *last = half;
+                self.queue.region().write_task(slot, task);
+            }
+            None => return Err(Violation::Index { slot }.into()),
+        }
         // The extension changes only when another nexus uses the slot: its line stays shared.
         if let Some(last) = self.nexus.get_mut(usize::from(slot - self.first_slot)) {
             if *last != nexus {
                 *last = nexus;
                 let nexus = u64::from(nexus);
-                self.region.write_extension(slot, &TaskExtension { nexus, ..TaskExtension::EMPTY });
+                self.queue
+                    .region()
+                    .write_extension(slot, &TaskExtension { nexus, ..TaskExtension::EMPTY });
             }
         }
-        let words = self.region.queue(self.index).ok_or(ChannelError::Gone)?;
+        let words = self.queue.words();
         self.submission.push(words.submission, entry);
         self.in_flight += 1;
         Ok(())
@@ -91,7 +97,7 @@ impl Channel for Bundled {
 
     #[inline]
     fn prepare(&self, slot: u16) {
-        self.region.prefetch_task(slot, true);
+        self.queue.region().prefetch_task(slot, true);
     }
 
     #[inline]
@@ -99,7 +105,7 @@ impl Channel for Bundled {
         if self.submission.unpublished() == 0 {
             return Ok(());
         }
-        let words = self.region.queue(self.index).ok_or(ChannelError::Gone)?;
+        let words = self.queue.words();
         self.submission.publish(words.submission);
         if words.driver_flag.must_ring() {
             words.driver_flag.ring();
@@ -109,7 +115,7 @@ impl Channel for Bundled {
 
     #[inline]
     fn reap(&mut self, now: Time, completed: &mut Vec<Completed>) -> Result<(), ChannelError> {
-        let words = self.region.queue(self.index).ok_or(ChannelError::Gone)?;
+        let words = self.queue.words();
         let mut count = self.completion.poll(words.completion).map_err(Violation::Ring)?;
         if count == 0 {
             return Ok(());
@@ -120,22 +126,17 @@ impl Channel for Bundled {
         }
         self.spinner.hit(now);
         self.in_flight = self.in_flight.saturating_sub(count);
-        self.entries.clear();
         for _ in 0..count {
             let Some(entry) = self.completion.take(words.completion) else { break };
-            self.region.prefetch_response(entry.index(), false);
-            self.entries.push(entry);
-        }
-        for &entry in &self.entries {
             let slot = entry.index();
-            let head = self.region.read_response(slot).ok_or(Violation::Index { slot })?;
+            let head = self.queue.region().read_response(slot).ok_or(Violation::Index { slot })?;
             completed.push(Completed { entry, head });
         }
         Ok(())
     }
 
     fn sense(&self, slot: u16, out: &mut [u8; SENSE_BYTES]) {
-        self.region.read_sense(slot, out);
+        self.queue.region().read_sense(slot, out);
     }
 
     fn idle(&mut self, now: Time, until: Time, outstanding: usize) {
@@ -144,7 +145,7 @@ impl Channel for Bundled {
             self.cpu_noted = true;
             self.note_cpu();
         }
-        let Some(words) = self.region.queue(self.index) else { return };
+        let words = self.queue.words();
         let mut end = until;
         if outstanding != 0 {
             end = end.min(now.plus_nanos(SLEEP_LIMIT_NS));
