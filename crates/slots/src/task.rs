@@ -106,22 +106,11 @@ impl ParallelTask {
         pad3: [0; 2],
     };
 
-    /// The first half: version, target, identifier and byte count, the same for every task of its
-    /// size in one slot.
+    /// What may differ in the first half between two tasks of Outboard's host: target, identifier
+    /// and byte count. (It negotiates no parallel SCSI features, so those fields stay zero.)
     #[inline]
-    pub fn first_half(&self) -> [u64; 8] {
-        let [f0, f1, f2, f3, f4] = self.feature_request;
-        let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
-        [
-            self.version,
-            self.target_id,
-            pair(f0, f1),
-            pair(f2, f3),
-            pair(f4, self.pad0),
-            self.feature_request_count,
-            self.controller_task_identifier,
-            self.requested_transfer_count,
-        ]
+    pub fn first_half(&self) -> [u64; 3] {
+        [self.target_id, self.controller_task_identifier, self.requested_transfer_count]
     }
 
     /// The CDB's bytes; empty if `command_size` is none of 6, 10, 12, 16.

@@ -28,8 +28,8 @@ pub struct Bundled {
     spinner: Spinner,
     /// nexus last written to each slot's extension
     nexus: Vec<u32>,
-    /// first half last written to each slot
-    halves: Vec<[u64; 8]>,
+    /// what the first half of each slot says
+    halves: Vec<[u64; 3]>,
     first_slot: u16,
     spin: bool,
     cpu_noted: bool,
@@ -48,7 +48,7 @@ impl Bundled {
             completion: Consumer::new(),
             spinner: Spinner::new(),
             nexus: vec![u32::MAX; slots.len()],
-            halves: vec![[0; 8]; slots.len()],
+            halves: vec![[u64::MAX; 3]; slots.len()],
             first_slot: slots.start as u16,
             spin,
             cpu_noted: false,
@@ -72,7 +72,10 @@ impl Channel for Bundled {
         let slot = entry.index();
         let half = task.first_half();
         match self.halves.get_mut(usize::from(slot - self.first_slot)) {
-            Some(last) if *last == half => self.queue.region().write_task_tail(slot, task),
+            // Compared word by word: half was written so, and a wider load would wait for it.
+            Some(last) if last[2] == half[2] && last[1] == half[1] && last[0] == half[0] => {
+                self.queue.region().write_task_tail(slot, task)
+            }
             Some(last) => {
                 *last = half;
                 self.queue.region().write_task(slot, task);
@@ -93,11 +96,6 @@ impl Channel for Bundled {
         self.submission.push(words.submission, entry);
         self.in_flight += 1;
         Ok(())
-    }
-
-    #[inline]
-    fn prepare(&self, slot: u16) {
-        self.queue.region().prefetch_task(slot, true);
     }
 
     #[inline]
@@ -129,6 +127,8 @@ impl Channel for Bundled {
         for _ in 0..count {
             let Some(entry) = self.completion.take(words.completion) else { break };
             let slot = entry.index();
+            // The slot is used again soon: its line comes back from the driver's core meanwhile.
+            self.queue.region().prefetch_task(slot, true);
             let head = self.queue.region().read_response(slot).ok_or(Violation::Index { slot })?;
             completed.push(Completed { entry, head });
         }

@@ -52,11 +52,6 @@ pub trait Channel: Send {
     /// Which path it is.
     fn path(&self) -> Path;
 
-    /// A slot is about to be filled: a hint.
-    fn prepare(&self, slot: u16) {
-        let _ = slot;
-    }
-
     /// Fills a command slot and queues it for the driver, who sees it with the next
     /// [`Self::publish`] at the latest.
     fn push(&mut self, entry: Entry, nexus: u32, task: &ParallelTask) -> Result<(), ChannelError>;

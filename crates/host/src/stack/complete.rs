@@ -55,7 +55,7 @@ impl Stack {
         &mut self,
         now: Time,
         channel: &dyn Channel,
-        completed: Completed,
+        completed: &Completed,
         answers: &mut Vec<Answer>,
     ) {
         let slot = completed.entry.index();

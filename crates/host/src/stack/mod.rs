@@ -185,9 +185,10 @@ impl Stack {
         if !self.detached {
             let mut completed = std::mem::take(&mut self.completed);
             let reaped = channel.reap(now, &mut completed);
-            for c in completed.drain(..) {
+            for c in &completed {
                 self.complete(now, channel, c, answers);
             }
+            completed.clear();
             self.completed = completed;
             match reaped {
                 Err(ChannelError::Violation(v)) => self.violated(now, v),
@@ -206,9 +207,6 @@ impl Stack {
     fn hand_over(&mut self, now: Time, channel: &mut dyn Channel) -> Result<(), ChannelError> {
         if self.outbox.is_empty() {
             return Ok(());
-        }
-        for &slot in &self.outbox {
-            channel.prepare(slot);
         }
         for i in 0..self.outbox.len() {
             let slot = self.outbox[i];
