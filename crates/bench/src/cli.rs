@@ -68,7 +68,7 @@ struct SystemArgs {
     #[command(flatten)]
     compare: CompareArgs,
     /// Turns of the whole comparison; figures are medians over them
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 5)]
     rounds: u32,
     #[command(flatten)]
     run: RunArgs,

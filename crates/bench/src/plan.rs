@@ -54,10 +54,10 @@ fn check_seconds(seconds: f64) -> Result<(), PlanError> {
     Ok(())
 }
 
-/// Sorted, each once; none named = all.
-fn rows(rows: &[Row]) -> Vec<Row> {
+/// Sorted, each once; none named = `all`.
+fn rows(rows: &[Row], all: &[Row]) -> Vec<Row> {
     match rows {
-        [] => Row::ALL.to_vec(),
+        [] => all.to_vec(),
         named => Row::ALL.into_iter().filter(|row| named.contains(row)).collect(),
     }
 }

@@ -35,6 +35,11 @@ impl Row {
     pub const ALL: [Self; 5] =
         [Self::RESIDENT, Self::RESIDENT_2, Self::SINGLE, Self::SINGLE_MAP, Self::BUNDLED];
 
+    /// Those with one host thread: what the System test compares. Two threads that write one file
+    /// to spinning disks keep them seeking, so that the row would measure seeks.
+    pub const ONE_THREAD: [Self; 4] =
+        [Self::RESIDENT, Self::SINGLE, Self::SINGLE_MAP, Self::BUNDLED];
+
     /// As written on a command line, in the table and in JSON.
     pub const fn name(self) -> &'static str {
         match (self.path, self.threads) {

@@ -99,7 +99,7 @@ pub trait Observer {
     /// `bytes` of `of` are done in this measurement; not for every task.
     fn advance(&mut self, bytes: u64, of: u64);
     /// A measurement has ended.
-    fn end(&mut self, sample: &Sample);
+    fn end(&mut self);
     /// Something the reader should know.
     fn note(&mut self, text: &str);
 }

@@ -1,5 +1,5 @@
 //! A first driver: a unit that swallows every write and reads as it finds the buffer.
-//! Build it, then: `outboard bench random --driver target/debug/examples/first_driver`.
+//! Build it, then load it: see README.md.
 
 use outboard_hba::testkit::Ram;
 use outboard_hba::*;
@@ -17,7 +17,7 @@ impl Controller for Null {
         Ok(Ram::report()) // identity, size and limits of the RAM disk
     }
     fn map_bundled(&self, _: &Region) -> Result<(), DriverError> {
-        Ok(()) // an error here would put the driver on the single path
+        Ok(()) // an error here declines the bundled path
     }
     fn open_queue(&self, _: &QueueSetup) -> Result<NullQueue, DriverError> {
         Ok(NullQueue)

@@ -4,7 +4,7 @@
 //! 50-110 us, so the ringing side first looks whether the other sleeps at all. Sleeper: raise the
 //! flag, *fence*, look once more for work, sleep. Ringer: publish the work, *fence*, look at the
 //! flag. Without the two sequentially consistent fences both looks may miss and the sleeper sleeps
-//! for ever; the model check in `crates/slots/loom` shows it.
+//! for ever; the model check in `verify/loom` shows it.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::os::fd::BorrowedFd;

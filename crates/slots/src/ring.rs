@@ -5,7 +5,7 @@
 //! word (`tail`) crosses the boundary per *bundle*.
 //!
 //! The algorithm is generic over the words it runs on, so that the model checker can run the very
-//! same code on its own atomics (`crates/slots/loom`).
+//! same code on its own atomics (`verify/loom`).
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 

@@ -29,14 +29,14 @@ const READ_16: [u8; 16] = [0x88, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0];
 /// `rounds` times READ(10).
 pub(crate) fn read_10(rounds: u32) {
     for _ in 0..rounds {
-        let _ = black_box(parse(black_box(&MIX[0])));
+        let _ = black_box(&parse(black_box(&MIX[0])));
     }
 }
 
 /// `rounds` times READ(16).
 pub(crate) fn read_16(rounds: u32) {
     for _ in 0..rounds {
-        let _ = black_box(parse(black_box(&READ_16)));
+        let _ = black_box(&parse(black_box(&READ_16)));
     }
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn read_16(rounds: u32) {
 pub(crate) fn mixed(rounds: u32) {
     for _ in 0..rounds {
         for cdb in black_box(&MIX) {
-            let _ = black_box(parse(cdb));
+            let _ = black_box(&parse(cdb));
         }
     }
 }
@@ -54,7 +54,7 @@ pub(crate) fn refused(rounds: u32) {
     for _ in 0..rounds {
         for cdb in black_box(REFUSED) {
             if let Err(sense) = parse(cdb) {
-                black_box(sense.encode_fixed());
+                black_box(&sense.encode_fixed());
             }
         }
     }

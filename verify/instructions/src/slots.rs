@@ -44,8 +44,8 @@ fn host_submits<const N: u16>(
     words: &QueueWords<'_>,
     round: u32,
 ) {
+    let task = ParallelTask { controller_task_identifier: 1, ..ParallelTask::EMPTY };
     for slot in 0..N {
-        let task = ParallelTask { controller_task_identifier: 1, ..ParallelTask::EMPTY };
         region.write_task(slot, black_box(&task));
         ends.host_out.push(words.submission, Entry::new(slot, u64::from(round)));
     }
@@ -54,10 +54,10 @@ fn host_submits<const N: u16>(
 }
 
 fn driver_answers(ends: &mut Ends, region: &Region, words: &QueueWords<'_>) {
+    let head = ResponseHead { controller_task_identifier: 1, ..ResponseHead::EMPTY };
     for _ in 0..ends.driver_in.poll(words.submission).unwrap_or(0) {
         let Some(entry) = ends.driver_in.take(words.submission) else { break };
-        black_box(region.read_task(entry.index()));
-        let head = ResponseHead { controller_task_identifier: 1, ..ResponseHead::EMPTY };
+        black_box(&region.read_task(entry.index()));
         region.write_response(entry.index(), black_box(&head));
         ends.driver_out.push(words.completion, entry);
     }
@@ -68,6 +68,6 @@ fn driver_answers(ends: &mut Ends, region: &Region, words: &QueueWords<'_>) {
 fn host_reaps(ends: &mut Ends, region: &Region, words: &QueueWords<'_>) {
     for _ in 0..ends.host_in.poll(words.completion).unwrap_or(0) {
         let Some(entry) = ends.host_in.take(words.completion) else { break };
-        black_box(region.read_response(entry.index()));
+        black_box(&region.read_response(entry.index()));
     }
 }

@@ -73,10 +73,10 @@ fn json_of_the_system_test() {
 fn ratios_are_those_at_the_largest_depth() {
     let json = serde_json::to_value(testing::system()).unwrap();
     assert_eq!(json["ratios"], json["ratios_by_depth"]["8"]);
-    assert_eq!(json["results"].as_array().unwrap().len(), 40);
+    assert_eq!(json["results"].as_array().unwrap().len(), 32);
     for phase in ["write", "read"] {
         let rows: Vec<&String> = json["ratios"][phase].as_object().unwrap().keys().collect();
-        assert_eq!(rows, ["bundled", "resident-2", "single", "single-map"]);
+        assert_eq!(rows, ["bundled", "single", "single-map"]);
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) fn run(plan: &CostPlan, observer: &mut dyn Observer) -> Result<Cost, 
     for &bundle in &plan.bundles {
         observer.begin(&format!("bundles of {bundle}"));
         curve.push(point(plan, &units, pins, bundle).map_err(BenchError::failed)?);
+        observer.end();
     }
     let parts = parts(plan, &units, pins, observer).map_err(BenchError::failed)?;
     Ok(Cost { curve, parts })
@@ -83,7 +84,7 @@ fn session(
         command_bytes: plan.block_size,
         pins,
         spin,
-        program: None,
+        program: plan.placement.driver.clone(),
     };
     let mut sessions = Session::start(units, &setup)?;
     sessions.pop().ok_or(RunError::NoUnit)
@@ -132,6 +133,7 @@ fn parts(
         let own = tally.wall_ns as f64 / tally.tasks.max(1) as f64;
         pairs.push((own, pingpong::words(ROUNDS_AWAKE, pins)?));
     }
+    observer.end();
     rows(
         "round trip, awake",
         "one task at a time, both ends spin; bare: a word passed to and fro",
@@ -151,6 +153,7 @@ fn parts(
         s.stop()?;
         pairs.push((median(&mut times), pingpong::futexes(ROUNDS_ASLEEP, PAUSE, pins)?));
     }
+    observer.end();
     rows(
         "round trip, asleep",
         "one task after a pause, both ends sleep; bare: two futex wakes",
@@ -168,6 +171,7 @@ fn parts(
             pingpong::messages(ROUNDS_MESSAGE, pins)?,
         ));
     }
+    observer.end();
     rows(
         "round trip, single",
         "one task by messages; bare: the same three messages, nothing behind them",
@@ -176,6 +180,7 @@ fn parts(
 
     observer.begin("mapping a buffer");
     parts.push(map_part(plan)?);
+    observer.end();
     Ok(parts)
 }
 

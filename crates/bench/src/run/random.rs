@@ -55,7 +55,7 @@ pub(super) fn run(
                 round,
                 ..sample(&tallies, Phase::Random, Vec::new())
             };
-            observer.end(&sample);
+            observer.end();
             samples.push(sample);
         }
     }

@@ -53,7 +53,7 @@ fn measure(
         let sample = pass(plan, &mut sessions, &setup, phase, observer);
         let sample =
             Sample { path: row.path, threads: row.threads, queue_depth: depth, round, ..sample? };
-        observer.end(&sample);
+        observer.end();
         Ok(sample)
     };
     let pair = [pass(Phase::Write)?, pass(Phase::Read)?];
