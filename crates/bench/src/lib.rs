@@ -1,4 +1,23 @@
-//! System test: load, histograms, report.
+//! The System test: what the boundary around a driver costs, measured side by side.
+//!
+//! The same driver is attached over each path in turn, loaded by one host thread, and ended; turns
+//! are interleaved, figures are medians over them. A path's ratio is to `resident` of the same run.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`cli`] | the command line of `outboard bench` |
+//! | [`plan`] | what is to be measured: options that have been checked |
+//! | [`format`] | frames: rasters, pixel formats, bytes of a frame |
+//! | [`row`] | what is compared: a path, and on the resident one how many threads |
+//! | [`run`] | the measurements: sessions, loads, bare ping-pongs, CPU time |
+//! | [`sample`] | what one measurement gives; the observer that hears of progress |
+//! | [`results`] | medians, ratios, the JSON form |
+//! | [`table`], [`report`] | the same as text for a terminal and as one HTML file |
+//! | [`progress`] | what is shown while it runs |
+//!
+//! CPU time is that of the host's thread and of the driver's process, time spent watching for work
+//! included.
+
 pub mod cli;
 pub mod error;
 pub mod format;

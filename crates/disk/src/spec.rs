@@ -240,6 +240,10 @@ fn parse_faults(query: &mut Query<'_>) -> Result<Option<FaultSpec>, SpecError> {
         query.set("error-seed", &mut spec.seed, crate::units::parse_count, "a number")?;
         query.set("error", &mut spec.error, format::parse_fault, "medium, gone or no-space")?;
     }
+    // A share of nothing draws no errors, so that its seed and kind say nothing.
+    if spec.share_ppb == 0 && spec.bad_blocks.is_some() {
+        (spec.seed, spec.error) = (1, FaultKind::Medium);
+    }
     Ok((share || spec.bad_blocks.is_some()).then_some(spec))
 }
 

@@ -95,10 +95,10 @@ impl Control {
         &mut self,
         timeout: Option<core::time::Duration>,
     ) -> Result<Option<(M, Vec<OwnedFd>)>, ControlError> {
-        if let Some(timeout) = timeout {
-            if !self.readable(timeout)? {
-                return Ok(None);
-            }
+        if let Some(timeout) = timeout
+            && !self.readable(timeout)?
+        {
+            return Ok(None);
         }
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);

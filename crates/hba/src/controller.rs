@@ -12,7 +12,7 @@
 //! | UserDoesHBAPerformDeviceManagement | absent: targets are those of [`HbaReport::targets`] |
 //! | UserGetDMASpecification | [`HbaReport::dma`] |
 //! | UserMapHBAData | [`Controller::map_hba_data`]: hands out the task's identifier, never 0 |
-//! | UserMapBundledParallelTaskCommandAndResponseBuffers | [`Controller::map_bundled`]: refuse it to be served on the single path |
+//! | UserMapBundledParallelTaskCommandAndResponseBuffers | [`Controller::map_bundled`]: accepts or declines the bundled path; the host is told the reason and may attach the driver on the single one |
 //! | UserStartController | [`Controller::start`] |
 //! | UserInitializeTargetForID | [`Controller::initialize_target`] |
 //! | UserProcessParallelTask | [`IoQueue::process_parallel_task`] |

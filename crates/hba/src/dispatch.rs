@@ -164,10 +164,10 @@ impl DispatchQueue {
     fn end_wait(&self, waiter: Option<Arc<str>>) {
         let Some(waiter) = waiter else { return };
         let mut registry = self.registry.lock();
-        if let Some(waits) = registry.waits.get_mut(&*waiter) {
-            if let Some(at) = waits.iter().rposition(|n| **n == *self.name) {
-                waits.swap_remove(at);
-            }
+        if let Some(waits) = registry.waits.get_mut(&*waiter)
+            && let Some(at) = waits.iter().rposition(|n| **n == *self.name)
+        {
+            waits.swap_remove(at);
         }
     }
 }

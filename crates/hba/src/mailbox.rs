@@ -43,10 +43,10 @@ impl Mailbox {
         self.full.store(true, Ordering::SeqCst);
         match &self.waker {
             Waker::Flag(region, queue) => {
-                if let Some(words) = region.queue(*queue) {
-                    if words.driver_flag.must_ring() {
-                        words.driver_flag.ring();
-                    }
+                if let Some(words) = region.queue(*queue)
+                    && words.driver_flag.must_ring()
+                {
+                    words.driver_flag.ring();
                 }
             }
             Waker::Event(fd) => {

@@ -28,10 +28,12 @@ pub fn run<C: Controller>(controller: C) -> ExitCode {
         );
         return ExitCode::from(2);
     };
-    let sender = match rustix::io::fcntl_dupfd_cloexec(&control, 3) {
-        Ok(fd) => Arc::new(Control::new(fd)),
-        Err(e) => {
-            eprintln!("driver: control socket: {e}");
+    let copies = rustix::io::fcntl_dupfd_cloexec(&control, 3)
+        .and_then(|sender| Ok((sender, rustix::io::fcntl_dupfd_cloexec(&control, 3)?)));
+    let sender = match copies.map(|(sender, watched)| (sender, end_with_the_host(watched))) {
+        Ok((sender, true)) => Arc::new(Control::new(sender)),
+        _ => {
+            eprintln!("driver: no descriptor or thread to watch the host with; raise its limits");
             return ExitCode::FAILURE;
         }
     };
@@ -279,6 +281,26 @@ fn single_sockets(fds: &mut impl Iterator<Item = OwnedFd>) -> Option<SingleSocke
     let (requests, completions) = (fds.next()?, fds.next()?);
     let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok()?;
     Some(SingleSockets { requests, completions, event })
+}
+
+/// Ends this process as soon as the host has closed its end, whatever the driver's own threads hang
+/// in: no host, no driver. `false` if there is no thread for it.
+fn end_with_the_host(socket: OwnedFd) -> bool {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let watch = move || {
+        loop {
+            // A hang-up is reported without being asked for; messages are another thread's.
+            let mut fds = [PollFd::new(&socket, PollFlags::empty())];
+            match poll(&mut fds, None) {
+                Ok(_) if fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR) => {
+                    std::process::exit(1);
+                }
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return,
+            }
+        }
+    };
+    std::thread::Builder::new().name("host watch".to_owned()).spawn(watch).is_ok()
 }
 
 /// The control socket: the host passes it as standard input. It is moved away from there, so that

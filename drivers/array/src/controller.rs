@@ -74,7 +74,7 @@ impl Controller for ArrayController {
             let unit = described.open(&mut descriptors).map_err(DriverError::new)?;
             let mut engine = self.engine(memory.clone(), None, 8)?;
             let logical = Self::unit(&unit, &mut engine, scratch, 8)?;
-            reports.push(report(&unit, &logical.report()));
+            reports.push(report(&unit, logical.report()));
             self.units.push(unit);
         }
         Ok(HbaReport {

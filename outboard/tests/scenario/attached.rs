@@ -38,11 +38,8 @@ impl Attached {
             disks.iter().map(|url| open(&url.parse().unwrap(), &options).unwrap()).collect();
         let array = (disks.len() > 1).then(ArraySpec::default);
         let (unit, descriptors) = UnitOptions::new(0, "scenario", array, opened);
-        let options = ArrayOptions {
-            units: vec![unit],
-            maximum_task_count: DEPTH,
-            max_transfer: 1 << 20,
-        };
+        let options =
+            ArrayOptions { units: vec![unit], maximum_task_count: DEPTH, max_transfer: 1 << 20 };
         let options = serde_json::to_value(&options).unwrap();
         let attach = Options::new(path, DEPTH, POOL_BYTES);
         if path == Path::Resident {

@@ -43,6 +43,8 @@ pub(crate) struct Tally {
     pub(crate) first_error: Option<String>,
 }
 
+/// Commands submitted in one round, at most: what is handed over early is worked on early.
+const QUANTUM: u32 = 8;
 /// Longest the loop sleeps without a completion before it looks at the driver's health, ns.
 const LOOK_NS: u64 = 50_000_000;
 
@@ -64,7 +66,8 @@ pub(crate) fn drive(
     let mut more = true;
     while more || free.len() < depth as usize {
         let mut moved = false;
-        while more && (moved || free.len() >= bundle as usize) {
+        let mut room = QUANTUM.max(bundle);
+        while more && room != 0 && (moved || free.len() >= bundle as usize) {
             let Some(&place) = free.last() else { break };
             let Some(io) = held.take().or_else(|| load.next(now)) else {
                 more = false;
@@ -87,6 +90,7 @@ pub(crate) fn drive(
                     session.stack.ready(slot, TaskAttribute::Simple);
                     flying[place as usize] = Some((io, now));
                     free.pop();
+                    room -= 1;
                     moved = true;
                 }
                 Accepted::Full => {

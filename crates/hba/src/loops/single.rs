@@ -10,7 +10,7 @@ use zerocopy::{FromZeros, IntoBytes};
 
 use outboard_slots::doorbell::Doorbell;
 use outboard_slots::task::ParallelResponse;
-use outboard_slots::{Entry, Region, Time};
+use outboard_slots::{Entry, Region, TaskExtension, Time};
 
 use super::{Orders, sleep_end};
 use crate::mailbox::Mailbox;
@@ -109,8 +109,10 @@ fn accept(
     region: &Region,
     request: &SingleRequest,
 ) -> ServiceResponse {
-    // The slot's copy is what task management looks at.
-    region.write_task(Entry::from_bits(request.entry).index(), &request.task);
+    // The slot's copy is what task management looks at, nexus included.
+    let slot = Entry::from_bits(request.entry).index();
+    region.write_task(slot, &request.task);
+    region.write_extension(slot, &TaskExtension { nexus: request.nexus, ..TaskExtension::EMPTY });
     runner.single(now, request)
 }
 

@@ -74,7 +74,7 @@ impl Channel for Bundled {
         match self.halves.get_mut(usize::from(slot - self.first_slot)) {
             // Compared word by word: half was written so, and a wider load would wait for it.
             Some(last) if last[2] == half[2] && last[1] == half[1] && last[0] == half[0] => {
-                self.queue.region().write_task_tail(slot, task)
+                self.queue.region().write_task_tail(slot, task);
             }
             Some(last) => {
                 *last = half;
@@ -83,14 +83,14 @@ impl Channel for Bundled {
             None => return Err(Violation::Index { slot }.into()),
         }
         // The extension changes only when another nexus uses the slot: its line stays shared.
-        if let Some(last) = self.nexus.get_mut(usize::from(slot - self.first_slot)) {
-            if *last != nexus {
-                *last = nexus;
-                let nexus = u64::from(nexus);
-                self.queue
-                    .region()
-                    .write_extension(slot, &TaskExtension { nexus, ..TaskExtension::EMPTY });
-            }
+        if let Some(last) = self.nexus.get_mut(usize::from(slot - self.first_slot))
+            && *last != nexus
+        {
+            *last = nexus;
+            let nexus = u64::from(nexus);
+            self.queue
+                .region()
+                .write_extension(slot, &TaskExtension { nexus, ..TaskExtension::EMPTY });
         }
         let words = self.queue.words();
         self.submission.push(words.submission, entry);

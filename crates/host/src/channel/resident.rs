@@ -1,7 +1,7 @@
 //! The resident path: the driver runs in the host's own thread, by direct call. It plays the
 //! kernel extension: nothing is isolated, and a crash takes the host down. For comparison only.
 
-use outboard_hba::{Path, Runner};
+use outboard_hba::{Path, Runner, TaskManagement};
 use outboard_slots::doorbell::{AWAKE, Doorbell, SLEEPING};
 use outboard_slots::{
     Entry, MAX_BUNDLE, ParallelTask, Region, SENSE_BYTES, SleepFlag, TaskExtension, Time,
@@ -19,6 +19,8 @@ pub struct Resident {
     runner: Runner,
     region: Region,
     pending: Vec<Entry>,
+    /// nexus last written to each slot's extension
+    nexus: Vec<u32>,
     sequence: u32,
     idle_since: Option<Time>,
 }
@@ -27,12 +29,27 @@ impl Resident {
     /// Around a driver's queue. `region` is private to this process but has the shared one's shape,
     /// so that the driver's code is the very same.
     pub fn new(runner: Runner, region: Region) -> Self {
+        let nexus = vec![u32::MAX; region.layout().slots() as usize];
         Self {
             runner,
             region,
+            nexus,
             pending: Vec::with_capacity(MAX_BUNDLE),
             sequence: 0,
             idle_since: None,
+        }
+    }
+
+    /// Takes on a task management function, as the driver's own loop does for a process.
+    pub fn manage(&mut self, request: TaskManagement) {
+        self.runner.manage(request);
+    }
+
+    /// Numbers of the functions that are done. Their tasks' completions come with the next reap.
+    pub fn managed(&mut self) -> Vec<u64> {
+        match self.runner.is_managing() {
+            true => self.runner.managed(0, self.sequence),
+            false => Vec::new(),
         }
     }
 }
@@ -45,10 +62,14 @@ impl Channel for Resident {
     #[inline]
     fn push(&mut self, entry: Entry, nexus: u32, task: &ParallelTask) -> Result<(), ChannelError> {
         self.region.write_task(entry.index(), task);
-        if nexus != 0 {
-            let nexus = u64::from(nexus);
-            self.region
-                .write_extension(entry.index(), &TaskExtension { nexus, ..TaskExtension::EMPTY });
+        // Task management goes by the nexus: a slot must not keep that of its last task.
+        match self.nexus.get_mut(usize::from(entry.index())) {
+            Some(last) if *last != nexus => {
+                *last = nexus;
+                let extension = TaskExtension { nexus: u64::from(nexus), ..TaskExtension::EMPTY };
+                self.region.write_extension(entry.index(), &extension);
+            }
+            _ => {}
         }
         self.pending.push(entry);
         Ok(())

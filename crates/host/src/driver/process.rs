@@ -37,7 +37,7 @@ pub struct Launch {
 /// How to attach it.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// how tasks reach it; a driver that declines the bundled path is served on `single`
+    /// how tasks reach it; whether it declines the bundled path, [`Driver::declined`] tells
     pub path: Path,
     /// I/O queues
     pub queues: u32,
@@ -391,10 +391,10 @@ impl Watch {
 
     fn wake(&self) {
         for queue in 0..self.region.layout().config.queues {
-            if let Some(words) = self.region.queue(queue) {
-                if words.host_flag.must_ring() {
-                    words.host_flag.ring();
-                }
+            if let Some(words) = self.region.queue(queue)
+                && words.host_flag.must_ring()
+            {
+                words.host_flag.ring();
             }
         }
     }

@@ -1,0 +1,412 @@
+//! An initiator that keeps books: it sends commands, remembers what it asked for, and checks each
+//! answer against what a disk may do. Used by the property test over the paths and by the
+//! simulation; a breach is an `Err` that says what, so that a checker can itself be tested.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+mod dice;
+mod model;
+mod order;
+mod wanted;
+
+use std::collections::BTreeMap;
+
+use outboard_host::stack::{Accepted, Answer, Command, Function, Stack};
+use outboard_scsi::{Lun, Sense, SenseKey, Status};
+use outboard_slots::{Memory, Time};
+use outboard_spc::NexusId;
+
+pub(crate) use dice::Dice;
+pub(crate) use model::BLOCK;
+use model::{ChangeId, Model};
+pub(crate) use wanted::{Kind, Taste, Wanted};
+
+/// No task may take longer from its reception to its end, ns: the ladder of giving up with all its
+/// steps. Initiators give up at 30 s.
+const LADDER_NS: u64 = 25_000_000_000;
+
+/// What answers other than GOOD are to be expected.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rules {
+    /// tasks may fail: disks have errors, drivers die or lie
+    pub(crate) failures: bool,
+    /// the host itself may give tasks up
+    pub(crate) ladder: bool,
+}
+
+/// What became of a command that was sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Sent {
+    /// it has a slot; call [`Initiator::ready`] with this
+    Task(u64),
+    /// the host answered it
+    Answered,
+    /// no slot or no buffer is free
+    Full,
+}
+
+/// A task that has not ended.
+#[derive(Debug)]
+struct Task {
+    wanted: Wanted,
+    change: Option<ChangeId>,
+    slot: u16,
+    offset: u64,
+    began: u64,
+    received: Time,
+    /// place in the task set's order, once it is ready
+    age: Option<u64>,
+    /// a task management function concerns it
+    given_up: bool,
+}
+
+/// An answered task whose slot is not yet finished.
+#[derive(Debug)]
+struct Held {
+    task: Task,
+    good: bool,
+    slot: Option<u16>,
+    ended: u64,
+}
+
+/// Counters, for messages and to see that a test tests something.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) sent: u64,
+    pub(crate) good: u64,
+    pub(crate) failed: u64,
+    pub(crate) aborted: u64,
+    pub(crate) attentions: u64,
+    pub(crate) functions: u64,
+    pub(crate) replays: u64,
+    pub(crate) blocks_read: u64,
+}
+
+/// Deliberate mistakes of the host's front end, to see that the books show them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Mistakes {
+    /// this many answers are lost
+    pub(crate) lose: u32,
+    /// this many answers come twice
+    pub(crate) repeat: u32,
+    /// this many slots are never finished
+    pub(crate) keep: u32,
+}
+
+/// One initiator port with a few nexuses to one unit.
+pub(crate) struct Initiator {
+    memory: Memory,
+    nexuses: Vec<NexusId>,
+    lun: u16,
+    rules: Rules,
+    model: Model,
+    tick: u64,
+    next_cookie: u64,
+    next_age: u64,
+    tasks: BTreeMap<u64, Task>,
+    held: Vec<Held>,
+    /// functions under way, and the tasks that must end before them
+    functions: BTreeMap<u64, Vec<u64>>,
+    free_bytes: u64,
+    pub(crate) tally: Tally,
+    pub(crate) mistakes: Mistakes,
+}
+
+impl Initiator {
+    /// For the unit `lun` of `blocks` fresh blocks. `memory` is the region's.
+    pub(crate) fn new(
+        stack: &mut Stack,
+        memory: Memory,
+        lun: u16,
+        blocks: u64,
+        nexuses: u64,
+        rules: Rules,
+    ) -> Result<Self, String> {
+        let opened = (0..nexuses).map(|i| stack.open_nexus(&format!("initiator {i}")));
+        let nexuses: Result<Vec<_>, _> = opened.collect();
+        Ok(Self {
+            memory,
+            nexuses: nexuses.map_err(|e| e.to_string())?,
+            lun,
+            rules,
+            model: Model::new(blocks),
+            tick: 1,
+            next_cookie: 1,
+            next_age: 0,
+            tasks: BTreeMap::new(),
+            held: Vec::new(),
+            functions: BTreeMap::new(),
+            free_bytes: stack.free_buffer_bytes(),
+            tally: Tally::default(),
+            mistakes: Mistakes::default(),
+        })
+    }
+
+    /// Tasks that have not ended.
+    pub(crate) fn outstanding(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Answers whose data has not been taken.
+    pub(crate) fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Functions that have not ended.
+    pub(crate) fn managing(&self) -> usize {
+        self.functions.len()
+    }
+
+    /// Sends a command; its data-out goes into the buffer at once.
+    pub(crate) fn send(
+        &mut self,
+        now: Time,
+        stack: &mut Stack,
+        wanted: Wanted,
+    ) -> Result<Sent, String> {
+        let nexus = self.nexuses.get(wanted.nexus).copied().ok_or("no such nexus")?;
+        let cookie = self.next_cookie;
+        let cdb = wanted.cdb();
+        let command = Command {
+            nexus,
+            lun: Lun::new(self.lun).unwrap_or(Lun::ZERO).encode(),
+            cdb: cdb.as_slice(),
+            attribute: wanted.attribute,
+            tag: cookie,
+            expected: wanted.expected(),
+            cookie,
+        };
+        let (slot, offset, len) = match stack.submit(now, &command) {
+            Accepted::Full => return Ok(Sent::Full),
+            Accepted::Answered(answer) => return self.answered_by_host(&wanted, &answer),
+            Accepted::Slot { slot, offset, len } => (slot, offset, len),
+        };
+        if len != wanted.expected() {
+            return Err(format!("{wanted:?} has a buffer of {len} bytes"));
+        }
+        let data = wanted.data_out(&self.model, self.model.next_value());
+        self.memory.write(offset, &data).map_err(|e| e.to_string())?;
+        self.tick += 1;
+        let change = wanted
+            .changes()
+            .then(|| self.model.begin(self.tick, cookie, wanted.content(), &wanted.ranges()));
+        let (began, age, given_up) = (self.tick, None, false);
+        let task = Task { wanted, change, slot, offset, began, received: now, age, given_up };
+        self.tasks.insert(cookie, task);
+        self.next_cookie += 1;
+        self.tally.sent += 1;
+        Ok(Sent::Task(cookie))
+    }
+
+    /// The task's data is complete.
+    pub(crate) fn ready(&mut self, stack: &mut Stack, cookie: u64) {
+        if let Some(task) = self.tasks.get_mut(&cookie) {
+            task.age = Some(self.next_age);
+            self.next_age += 1;
+            stack.ready(task.slot, task.wanted.attribute);
+        }
+    }
+
+    fn answered_by_host(&mut self, wanted: &Wanted, answer: &Answer) -> Result<Sent, String> {
+        let attention = answer
+            .sense
+            .as_deref()
+            .and_then(Sense::parse)
+            .is_some_and(|s| s.key == SenseKey::UnitAttention);
+        if attention {
+            self.tally.attentions += 1;
+        } else if wanted.kind != Kind::TestUnitReady || answer.status != Status::Good {
+            return Err(format!("{wanted:?} was answered by the host: {answer:?}"));
+        }
+        Ok(Sent::Answered)
+    }
+
+    /// Takes answers in. What they are held for is up to [`Self::take`].
+    pub(crate) fn answers(&mut self, answers: &mut Vec<Answer>) -> Result<(), String> {
+        for answer in answers.drain(..) {
+            if self.mistakes.lose > 0 && answer.status == Status::Good {
+                self.mistakes.lose -= 1;
+                continue;
+            }
+            self.answer(&answer)?;
+            if self.mistakes.repeat > 0 {
+                self.mistakes.repeat -= 1;
+                self.answer(&answer)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, answer: &Answer) -> Result<(), String> {
+        let cookie = answer.cookie;
+        let Some(task) = self.tasks.remove(&cookie) else {
+            return Err(format!("an answer to task {cookie}, which has none to come: {answer:?}"));
+        };
+        if answer.slot.is_some_and(|slot| slot != task.slot) {
+            return Err(format!("task {cookie} of slot {} ends in {:?}", task.slot, answer.slot));
+        }
+        let good = answer.status == Status::Good && !answer.aborted;
+        if good {
+            self.in_order(cookie, &task)?;
+        }
+        self.judge(cookie, &task, answer)?;
+        self.tick += 1;
+        if let Some(change) = task.change {
+            // UNMAP is a wish: it may leave blocks as they were.
+            self.model.end(self.tick, change, good && task.wanted.kind != Kind::Unmap);
+        }
+        let slot = answer.slot;
+        self.held.push(Held { task, good, slot, ended: self.tick });
+        Ok(())
+    }
+
+    /// Whether a task may end so.
+    fn judge(&mut self, cookie: u64, task: &Task, answer: &Answer) -> Result<(), String> {
+        let breach =
+            |what: &str| Err(format!("task {cookie} ({:?}): {what}: {answer:?}", task.wanted));
+        if answer.aborted {
+            self.tally.aborted += 1;
+            return match task.given_up || self.rules.ladder {
+                true => Ok(()),
+                false => breach("aborted, and nobody asked for it"),
+            };
+        }
+        match answer.status {
+            Status::Good => {
+                self.tally.good += 1;
+                match answer.transferred == task.wanted.expected() {
+                    true => Ok(()),
+                    false => breach("it moved another number of bytes"),
+                }
+            }
+            Status::CheckCondition => {
+                self.tally.failed += 1;
+                let Some(sense) = answer.sense.as_deref().and_then(Sense::parse) else {
+                    return breach("no sense data");
+                };
+                if task.wanted.kind == Kind::Compare && sense.is(&Sense::MISCOMPARE) {
+                    return self.may_differ(cookie, task);
+                }
+                match self.rules.failures {
+                    true => Ok(()),
+                    false => breach("it failed"),
+                }
+            }
+            Status::TaskAborted if self.rules.ladder => {
+                self.tally.aborted += 1;
+                Ok(())
+            }
+            _ => breach("a status that cannot be"),
+        }
+    }
+
+    /// A MISCOMPARE needs a block that may differ from what it was compared with.
+    fn may_differ(&self, cookie: u64, task: &Task) -> Result<(), String> {
+        let mut found = vec![0; BLOCK];
+        for i in 0..task.wanted.blocks {
+            let lba = task.wanted.lba + i;
+            let at = task.offset + i * BLOCK as u64;
+            self.memory.read(at, &mut found).map_err(|e| e.to_string())?;
+            let same = self.model.check(lba, &found, task.began, self.tick + 1);
+            let possible = self.model.possible(lba, task.began, self.tick + 1);
+            if same.is_err() || possible.len() > 1 {
+                return Ok(());
+            }
+        }
+        Err(format!("VERIFY {cookie} finds a difference where there can be none"))
+    }
+
+    /// Takes the data of the answer at `index` (modulo their number) and gives the slot back.
+    pub(crate) fn take(&mut self, stack: &mut Stack, index: usize) -> Result<(), String> {
+        if self.held.is_empty() {
+            return Ok(());
+        }
+        let Held { task, good, slot, ended } = self.held.swap_remove(index % self.held.len());
+        if good && matches!(task.wanted.kind, Kind::Read | Kind::Compare) {
+            let mut data = vec![0; task.wanted.blocks as usize * BLOCK];
+            self.memory.read(task.offset, &mut data).map_err(|e| e.to_string())?;
+            for (i, block) in data.chunks(BLOCK).enumerate() {
+                self.model.check(task.wanted.lba + i as u64, block, task.began, ended)?;
+            }
+            self.tally.blocks_read += task.wanted.blocks;
+        }
+        if self.mistakes.keep > 0 {
+            self.mistakes.keep -= 1;
+        } else if let Some(slot) = slot {
+            stack.finish(slot);
+        }
+        Ok(())
+    }
+
+    /// A task the stack hands to a driver by `tag`; `again` if an earlier one had it.
+    pub(crate) fn handed_over(&mut self, tag: u64, again: bool) -> Result<(), String> {
+        let Some(task) = self.tasks.get(&tag) else {
+            return Err(format!("task {tag} was handed to a driver after its end"));
+        };
+        if !again {
+            return Ok(());
+        }
+        self.tally.replays += 1;
+        if task.given_up {
+            return Err(format!("task {tag} was submitted again after it was aborted"));
+        }
+        let overtaken = task.change.and_then(|_| self.model.overtaken(tag, &task.wanted.ranges()));
+        match overtaken {
+            Some(by) => Err(format!("write {tag} was submitted again, but write {by} overtook it")),
+            None => Ok(()),
+        }
+    }
+
+    /// No task outlives the ladder.
+    pub(crate) fn check_ages(&self, now: Time) -> Result<(), String> {
+        for (cookie, task) in &self.tasks {
+            let age = now.since(task.received).as_nanos();
+            if age > u128::from(LADDER_NS) {
+                return Err(format!(
+                    "task {cookie} has not ended after {} s: {task:?}",
+                    age / 1_000_000_000
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything has ended and everything has come back.
+    pub(crate) fn check_conserved(&self, stack: &Stack) -> Result<(), String> {
+        let (used, free) = (stack.in_use(), stack.free_buffer_bytes());
+        if !self.tasks.is_empty() || !self.functions.is_empty() {
+            return Err(format!("left over: {:?}, functions {:?}", self.tasks, self.functions));
+        }
+        if used != 0 || free != self.free_bytes || stack.in_driver() != 0 {
+            return Err(format!(
+                "{used} slots in use, {} in the driver, {free} of {} bytes free after all has ended",
+                stack.in_driver(),
+                self.free_bytes
+            ));
+        }
+        Ok(())
+    }
+
+    /// Blocks of the unit.
+    pub(crate) fn blocks(&self) -> u64 {
+        self.model.blocks()
+    }
+
+    /// A function over `tasks`, which end before it.
+    fn begin_function(&mut self, now: Time, stack: &mut Stack, function: Function, tasks: &[u64]) {
+        let cookie = self.next_cookie;
+        self.next_cookie += 1;
+        let mut ends_first = Vec::new();
+        for (id, task) in &mut self.tasks {
+            if tasks.contains(id) {
+                task.given_up = true;
+                // One that still waits for its data never gets to a driver.
+                if task.age.is_some() {
+                    ends_first.push(*id);
+                }
+            }
+        }
+        self.functions.insert(cookie, ends_first);
+        self.tally.functions += 1;
+        stack.manage(now, function, Some(cookie));
+    }
+}

@@ -1,0 +1,269 @@
+//! A driver process and the way to it, simulated: the real array driver in the real runner, with
+//! everything between host and driver late, in batches, and now and then false.
+
+use std::collections::VecDeque;
+
+use outboard_hba::protocol::SingleRequest;
+use outboard_hba::{Path, Runner, TaskManagement};
+use outboard_host::channel::{Channel, ChannelError, Completed};
+use outboard_slots::{
+    Entry, MAX_BUNDLE, ParallelTask, Region, SENSE_BYTES, TaskExtension, Time,
+};
+
+use crate::initiator::Dice;
+use crate::lies::{Liar, Lie};
+
+/// Longest way of a bundle or of a batch of completions, ns.
+const WAY_NS: u64 = 60_000;
+/// Longest way of a request that the dead process left in the kernel, ns.
+const LEFT_BEHIND_NS: u64 = 30_000_000;
+
+/// A task on its way to the driver.
+struct Submitted {
+    due: Time,
+    entry: Entry,
+    nexus: u32,
+    task: ParallelTask,
+}
+
+/// What comes back from the driver, in this order.
+enum Returned {
+    Completion(Entry),
+    Managed(u64),
+}
+
+/// The driver, and the host's channel to it.
+pub(crate) struct SimulatedDriver {
+    runner: Runner,
+    region: Region,
+    dice: Dice,
+    liar: Liar,
+    pushed: Vec<(Entry, u32, ParallelTask)>,
+    submitted: VecDeque<Submitted>,
+    consumed: u32,
+    sequence: u32,
+    requests: VecDeque<(Time, TaskManagement)>,
+    returned: VecDeque<(Time, Returned)>,
+    /// the driver does nothing before
+    hangs_until: Time,
+    /// tags of the tasks handed over since the host looked
+    handed_over: Vec<u64>,
+    /// a mistake: this many writes are answered and not done
+    pub(crate) swallow: u32,
+}
+
+impl SimulatedDriver {
+    pub(crate) fn new(runner: Runner, region: Region, dice: Dice, liar: Liar) -> Self {
+        Self {
+            runner,
+            region,
+            dice,
+            liar,
+            pushed: Vec::new(),
+            submitted: VecDeque::new(),
+            consumed: 0,
+            sequence: 0,
+            requests: VecDeque::new(),
+            returned: VecDeque::new(),
+            hangs_until: Time::ZERO,
+            handed_over: Vec::new(),
+            swallow: 0,
+        }
+    }
+
+    /// It does nothing before `until`.
+    pub(crate) fn hang(&mut self, until: Time) {
+        self.hangs_until = until;
+    }
+
+    /// A task management function goes to the driver.
+    pub(crate) fn manage(&mut self, now: Time, request: TaskManagement) {
+        let due = self.later(now, self.requests.back().map(|r| r.0));
+        self.requests.push_back((due, request));
+    }
+
+    /// Functions that the driver has answered by now.
+    pub(crate) fn managed(&mut self, now: Time) -> Vec<u64> {
+        // An answer stands behind the completions of its tasks: it is seen when they are gone.
+        let mut done = Vec::new();
+        while let Some((due, Returned::Managed(id))) = self.returned.front() {
+            if *due > now {
+                break;
+            }
+            done.push(*id);
+            self.returned.pop_front();
+        }
+        done
+    }
+
+    /// Tags of the tasks handed over since the last call.
+    pub(crate) fn handed_over(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.handed_over)
+    }
+
+    /// Tasks handed over whose completion has not come back.
+    pub(crate) fn lies_told(&self) -> u64 {
+        self.liar.told
+    }
+
+    /// When [`Self::run`], [`Channel::reap`] or [`Self::managed`] next has something to do.
+    pub(crate) fn next_event(&self) -> Time {
+        let driver = [
+            self.submitted.front().map_or(Time::NEVER, |s| s.due),
+            self.requests.front().map_or(Time::NEVER, |r| r.0),
+            self.runner.next_event(),
+        ];
+        let driver = driver.into_iter().min().unwrap_or(Time::NEVER).max(self.hangs_until);
+        let returned = self.returned.front().map_or(Time::NEVER, |r| r.0);
+        driver.min(returned).min(self.liar.next_event())
+    }
+
+    /// One round of the driver's loop.
+    pub(crate) fn run(&mut self, now: Time) {
+        if now < self.hangs_until {
+            return;
+        }
+        let limit = self.dice.between(1, MAX_BUNDLE as u64) as usize;
+        let mut bundle = Vec::with_capacity(limit);
+        while bundle.len() < limit && self.submitted.front().is_some_and(|s| s.due <= now) {
+            let Some(Submitted { entry, task, .. }) = self.submitted.pop_front() else { break };
+            self.consumed = self.consumed.wrapping_add(1);
+            match self.swallows(&task) {
+                true => self.answer_unasked(now, entry, &task),
+                false => bundle.push(entry),
+            }
+        }
+        if !bundle.is_empty() {
+            self.runner.bundle(now, &bundle);
+        }
+        self.runner.poll(now);
+        while self.requests.front().is_some_and(|r| r.0 <= now) {
+            let Some((_, request)) = self.requests.pop_front() else { break };
+            self.runner.manage(request);
+        }
+        let due = self.later(now, self.returned.back().map(|r| r.0));
+        let completed = self.runner.staged().drain(..).map(|e| (due, Returned::Completion(e)));
+        self.returned.extend(completed);
+        let done = self.runner.managed(0, self.consumed).into_iter();
+        self.returned.extend(done.map(|id| (due, Returned::Managed(id))));
+    }
+
+    /// The process dies. What it has handed to the kernel goes on until the fence; nobody hears of
+    /// it any more.
+    pub(crate) fn die(&mut self, now: Time) {
+        self.returned.clear();
+        self.requests.clear();
+        for submitted in &mut self.submitted {
+            submitted.due = now.plus_nanos(self.dice.below(LEFT_BEHIND_NS));
+        }
+        let mut left: Vec<_> = self.submitted.drain(..).collect();
+        left.sort_by_key(|s| s.due);
+        // Half of it had not reached the kernel.
+        left.retain(|_| self.dice.chance(500));
+        self.submitted = left.into();
+    }
+
+    /// What is left of a dead driver until the fence: requests with a memory of their own.
+    pub(crate) fn linger(&mut self, now: Time) {
+        while self.submitted.front().is_some_and(|s| s.due <= now) {
+            let Some(s) = self.submitted.pop_front() else { break };
+            let entry = s.entry.to_bits();
+            let request = SingleRequest { entry, nexus: u64::from(s.nexus), task: s.task };
+            self.runner.single(now, &request);
+        }
+        self.runner.poll(now);
+        self.runner.staged().clear();
+    }
+
+    /// Writes handed over and not completed, for [`Self::repeat`].
+    pub(crate) fn unanswered(&self) -> Vec<(Entry, u32, ParallelTask)> {
+        self.pushed.clone()
+    }
+
+    /// A mistake of the host: an old task is submitted again without a look at the ledger.
+    pub(crate) fn repeat(&mut self, entry: Entry, nexus: u32, task: &ParallelTask) {
+        let _ = self.push(entry, nexus, task);
+    }
+
+    fn later(&mut self, now: Time, not_before: Option<Time>) -> Time {
+        let due = now.plus_nanos(self.dice.below(WAY_NS));
+        due.max(not_before.unwrap_or(Time::ZERO))
+    }
+
+    fn swallows(&mut self, task: &ParallelTask) -> bool {
+        let swallowed = self.swallow > 0 && task.command_descriptor_block[0] == 0x2A;
+        self.swallow -= u32::from(swallowed);
+        swallowed
+    }
+
+    fn answer_unasked(&mut self, now: Time, entry: Entry, task: &ParallelTask) {
+        let head = outboard_slots::ResponseHead {
+            target_id: task.target_id,
+            controller_task_identifier: task.controller_task_identifier,
+            service_response: outboard_hba::ServiceResponse::TaskComplete as u32,
+            bytes_transferred: task.requested_transfer_count,
+            ..outboard_slots::ResponseHead::EMPTY
+        };
+        self.region.write_response(entry.index(), &head);
+        let due = self.later(now, self.returned.back().map(|r| r.0));
+        self.returned.push_back((due, Returned::Completion(entry)));
+    }
+}
+
+impl Channel for SimulatedDriver {
+    fn path(&self) -> Path {
+        Path::Bundled
+    }
+
+    fn push(&mut self, entry: Entry, nexus: u32, task: &ParallelTask) -> Result<(), ChannelError> {
+        let slot = entry.index();
+        self.region.write_task(slot, task);
+        let extension = TaskExtension { nexus: u64::from(nexus), ..TaskExtension::EMPTY };
+        self.region.write_extension(slot, &extension);
+        self.pushed.retain(|(e, ..)| e.index() != slot);
+        self.pushed.push((entry, nexus, *task));
+        self.sequence = self.sequence.wrapping_add(1);
+        self.handed_over.push(task.task_tag_identifier);
+        let due = self.submitted.back().map_or(Time::ZERO, |s| s.due);
+        self.submitted.push_back(Submitted { due, entry, nexus, task: *task });
+        Ok(())
+    }
+
+    fn publish(&mut self, now: Time) -> Result<(), ChannelError> {
+        let due = self.later(now, self.submitted.front().map(|s| s.due));
+        for submitted in self.submitted.iter_mut().rev().take_while(|s| s.due < now) {
+            submitted.due = due;
+        }
+        Ok(())
+    }
+
+    fn reap(&mut self, now: Time, completed: &mut Vec<Completed>) -> Result<(), ChannelError> {
+        while let Some((due, Returned::Completion(entry))) = self.returned.front() {
+            let entry = *entry;
+            if *due > now {
+                break;
+            }
+            self.returned.pop_front();
+            self.pushed.retain(|(e, ..)| *e != entry);
+            let Some(head) = self.region.read_response(entry.index()) else { continue };
+            let honest = Completed { entry, head };
+            match self.liar.lie(now, honest, self.region.layout().slots()) {
+                None => completed.push(honest),
+                Some(Lie::Instead(lie)) => completed.push(lie),
+                Some(Lie::Also(lie)) => completed.extend([honest, lie]),
+            }
+        }
+        self.liar.late(now, completed);
+        Ok(())
+    }
+
+    fn sense(&self, slot: u16, out: &mut [u8; SENSE_BYTES]) {
+        self.region.read_sense(slot, out);
+    }
+
+    fn idle(&mut self, _now: Time, _until: Time, _outstanding: usize) {}
+
+    fn sequence(&self) -> u32 {
+        self.sequence
+    }
+}
