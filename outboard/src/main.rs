@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use outboard_bench::cli::{self, BenchArgs};
+use outboard_lint::cli::LintArgs;
 
 /// Storage-controller drivers outside the kernel, as fast as inside it.
 ///
@@ -23,6 +24,8 @@ struct Outboard {
 enum Command {
     /// Measure what the boundary around a driver costs
     Bench(Box<BenchArgs>),
+    /// Check DriverKit sources for the mistakes that panic, hang or lose I/O
+    Lint(Box<LintArgs>),
     /// Write a completion script for a shell to standard output
     Completions {
         /// The shell
@@ -42,6 +45,7 @@ enum Driver {
 fn main() -> ExitCode {
     match Outboard::parse().command {
         Command::Bench(args) => cli::run(&args),
+        Command::Lint(args) => outboard_lint::cli::run(&args),
         Command::Completions { shell } => completions(shell),
         Command::Driver(Driver::Array) => outboard_array::main(),
     }

@@ -54,14 +54,16 @@ fn a_disk_that_is_too_small() {
         &format!("--disk {small}"),
         &["size 256M", "must fit the array of 1Mi", "use 1M at most", "larger disks"],
     );
-    assert_eq!(blocks_of(&small), 0, "nothing is allocated in a disk that is refused");
 }
 
 #[test]
 fn an_array_that_cannot_be() {
-    refused("--disk mem:100Ki --disk mem:1Gi", &["member", "chunk", "100Ki"]);
+    refused(
+        "--disk mem:100Ki --disk mem:1Gi",
+        &["member 0 has 102400 bytes", "chunk of 524288", "larger disk"],
+    );
     refused("--disk mem:64Mi --disk mem:64Mi --size 1G", &["size 1G", "128Mi", "larger disks"]);
-    refused("random --disk mem:64Ki --block-size 1Mi", &["size 1Mi", "64Ki"]);
+    refused("random --disk mem:1Mi --block-size 2Mi", &["size 2Mi", "array of 1Mi"]);
     refused("--disk mem:100Ti", &["mem:100Ti", "bytes of memory", "available", "smaller"]);
     refused("--disk mem:1Gi --chunk 1000", &["chunk", "1000", "power of two"]);
 }
@@ -138,10 +140,10 @@ fn a_disk_that_is_read_only() {
 #[test]
 fn a_number_that_is_none() {
     refused("--size lots", &["--size", "lots", "256M"]);
-    refused("--size 1000", &["file size 1000", "frame", "larger --size"]);
+    refused("--size 1000", &["file size 1k", "frame", "larger --size"]);
     refused("--queue-depth 0", &["queue depth 0", "1 to 1024", "--queue-depth 8"]);
     refused("--queue-depth 1025", &["queue depth 1025", "1 to 1024"]);
-    refused("--queue-depth -1", &["--queue-depth"]);
+    refused("--queue-depth=-1", &["--queue-depth", "-1", "invalid"]);
     refused("--queue-depth 1024 --command-size 64Mi", &["data buffers", "1Gi", "smaller"]);
     refused("--rounds 0", &["0 rounds", "1 to 1000", "--rounds 5"]);
     refused("--command-size 1000", &["command size 1000", "whole blocks of 512", "1Ki"]);

@@ -154,7 +154,7 @@ fn one_that_hands_out_identifier_zero() {
 
 #[test]
 fn one_whose_queue_panics_as_it_opens() {
-    does_not_start("panics-in-open-queue", &["failed in start", "I/O thread"]);
+    does_not_start("panics-in-open-queue", &["failed in I/O queue 0", "panicked"]);
 }
 
 #[test]

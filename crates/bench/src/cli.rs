@@ -12,7 +12,7 @@ pub use go::run;
 pub use output::OutputArgs;
 
 use crate::format::{PixelFormat, Raster};
-use crate::plan::{CostOptions, Pinning, Placement, PlanOptions, RandomOptions};
+use crate::plan::{CostOptions, IdleOptions, Pinning, Placement, PlanOptions, RandomOptions};
 use crate::row::Row;
 use outboard_raid::Level;
 use values::{bytes, chunk, pinning, raster, row};
@@ -36,6 +36,8 @@ enum BenchCommand {
     Random(RandomArgs),
     /// CPU time of isolation per task by bundle size, and its parts
     Cost(CostArgs),
+    /// CPU time of a driver that is attached and has nothing to do
+    Idle(IdleArgs),
 }
 
 /// `outboard bench`.
@@ -130,6 +132,22 @@ struct CostArgs {
     run: RunArgs,
     #[command(flatten)]
     output: OutputArgs,
+}
+
+/// `outboard bench idle`.
+#[derive(Args, Clone, Debug)]
+struct IdleArgs {
+    /// Disk under the driver: a URL or a path
+    #[arg(long, value_name = "URL", default_value = "null:")]
+    disk: Vec<String>,
+    /// Seconds of the measurement
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    seconds: f64,
+    #[command(flatten)]
+    run: RunArgs,
+    /// Write the result as JSON; with - to standard output, and nothing else there
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -241,6 +259,13 @@ impl CostArgs {
     }
 }
 
+impl IdleArgs {
+    fn options(&self) -> IdleOptions {
+        let placement = self.run.placement();
+        IdleOptions { disks: self.disk.clone(), seconds: self.seconds, placement }
+    }
+}
+
 const EXAMPLES: &str = "\
 Examples:
   outboard bench                                   about a minute
@@ -251,6 +276,7 @@ Examples:
   outboard bench --report report.html              charts, isolation cost too
   outboard bench random --disk mem:1Gi --disk mem:1Gi
   outboard bench cost
+  outboard bench idle                              CPU use of a driver at rest
 
 Exit codes: 0 done; 1 failed, or tasks had errors; 2 cannot be as asked for.";
 

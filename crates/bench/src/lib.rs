@@ -7,7 +7,8 @@
 //! |---|---|
 //! | [`cli`] | the command line of `outboard bench` |
 //! | [`plan`] | what is to be measured: options that have been checked |
-//! | [`format`] | frames: rasters, pixel formats, bytes of a frame |
+//! | [`mod@format`] | frames: rasters, pixel formats, bytes of a frame |
+//! | [`idle`] | what an attached driver costs while nothing is asked |
 //! | [`row`] | what is compared: a path, and on the resident one how many threads |
 //! | [`run`] | the measurements: sessions, loads, bare ping-pongs, CPU time |
 //! | [`sample`] | what one measurement gives; the observer that hears of progress |
@@ -21,6 +22,7 @@
 pub mod cli;
 pub mod error;
 pub mod format;
+pub mod idle;
 pub mod plan;
 pub mod progress;
 pub mod report;

@@ -4,6 +4,7 @@
 mod array;
 mod cost;
 mod error;
+mod idle;
 mod placement;
 mod random;
 mod system;
@@ -11,6 +12,7 @@ mod system;
 pub use array::ArrayPlan;
 pub use cost::{CostOptions, CostPlan};
 pub use error::PlanError;
+pub use idle::{IdleOptions, IdlePlan};
 pub use placement::{Pinning, Placement, allowed_cpus};
 pub use random::{RandomOptions, RandomPlan};
 pub use system::{Plan, PlanOptions};

@@ -251,6 +251,7 @@ impl IoThread {
         controller: &C,
         ready: &std::sync::mpsc::Sender<Result<(), String>>,
     ) {
+        let _told = TellOfPanic { sender: &self.sender, queue: self.setup.index };
         let one = core::num::NonZeroU64::MIN;
         let _ = rustix::thread::set_current_timer_slack(Some(one));
         let queue = match controller.open_queue(&self.setup) {
@@ -272,6 +273,24 @@ impl IoThread {
         if let Err(reason) = ended {
             let step = format!("I/O queue {index}");
             let _ = self.sender.send(&FromDriver::Failed { step, reason }, &[]);
+        }
+    }
+}
+
+/// Tells the host of an I/O thread's panic and ends the process: without that thread its queue's
+/// tasks would never end.
+struct TellOfPanic<'a> {
+    sender: &'a Control,
+    queue: u32,
+}
+
+impl Drop for TellOfPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let step = format!("I/O queue {}", self.queue);
+            let reason = "its thread panicked; the panic's message is above".to_owned();
+            let _ = self.sender.send(&FromDriver::Failed { step, reason }, &[]);
+            std::process::exit(101);
         }
     }
 }

@@ -16,6 +16,10 @@ pub struct Runner {
     first_slot: u16,
     /// generation of the task in each slot that the driver owns; 0 = the host's
     owned: Vec<u64>,
+    /// number of the submission that brought it, counted from 1 as the host's sequence is
+    arrived: Vec<u32>,
+    /// submissions taken so far
+    taken: u32,
     /// the response last written to each slot; all zero = none
     written: Vec<ResponseHead>,
     staged: Vec<Entry>,
@@ -38,6 +42,8 @@ impl Runner {
             region: setup.region.clone(),
             first_slot: slots.start as u16,
             owned: vec![0; slots.len()],
+            arrived: vec![0; slots.len()],
+            taken: 0,
             written: vec![ResponseHead { version: 0, ..ResponseHead::EMPTY }; slots.len()],
             staged: Vec::with_capacity(slots.len().max(MAX_BUNDLE) * 2),
             management: Vec::new(),
@@ -132,7 +138,7 @@ impl Runner {
         waiting.retain_mut(|m| {
             let sequence = m.request.sequence.get(index as usize).copied().unwrap_or(consumed);
             if m.waits_for.is_none() && consumed.wrapping_sub(sequence) as i32 >= 0 {
-                m.waits_for = Some(self.begin(&m.request));
+                m.waits_for = Some(self.begin(&m.request, sequence));
             }
             let Some(waits_for) = &mut m.waits_for else { return true };
             waits_for.retain(|&(slot, generation)| self.owned[usize::from(slot)] == generation);
@@ -185,13 +191,15 @@ impl Runner {
         self.queue.wait(doorbell, until);
     }
 
-    /// Aborts what the function concerns; returns it, by position in `owned`.
-    fn begin(&mut self, request: &TaskManagement) -> Vec<(u16, u64)> {
+    /// Aborts what the function concerns; returns it, by position in `owned`. A task submitted after
+    /// `sequence` came after the function: it stays.
+    fn begin(&mut self, request: &TaskManagement, sequence: u32) -> Vec<(u16, u64)> {
         let mut concerned = Vec::new();
         for position in 0..self.owned.len() {
             let generation = self.owned[position];
             let slot = self.first_slot + position as u16;
-            if generation != 0 && self.concerns(request, slot, generation) {
+            let came_before = sequence.wrapping_sub(self.arrived[position]) as i32 >= 0;
+            if generation != 0 && came_before && self.concerns(request, slot, generation) {
                 concerned.push((position as u16, generation));
                 self.queue.abort(slot);
             }
@@ -218,9 +226,12 @@ impl Runner {
 
     #[inline]
     fn take(&mut self, entry: Entry) -> bool {
-        match self.owned.get_mut(usize::from(entry.index().wrapping_sub(self.first_slot))) {
-            Some(owned) if *owned == 0 && entry.generation() != 0 => {
+        self.taken = self.taken.wrapping_add(1);
+        let at = usize::from(entry.index().wrapping_sub(self.first_slot));
+        match (self.owned.get_mut(at), self.arrived.get_mut(at)) {
+            (Some(owned), Some(arrived)) if *owned == 0 && entry.generation() != 0 => {
                 *owned = entry.generation();
+                *arrived = self.taken;
                 true
             }
             _ => false,

@@ -263,6 +263,11 @@ impl Ledger {
         slots.into_iter().map(|(s, _)| s).collect()
     }
 
+    /// Slots in all.
+    pub fn slots(&self) -> usize {
+        self.records.len()
+    }
+
     /// Slots not free.
     pub fn in_use(&self) -> usize {
         self.records.len() - self.free.len()

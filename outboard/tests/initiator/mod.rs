@@ -57,6 +57,8 @@ struct Task {
     age: Option<u64>,
     /// a task management function concerns it
     given_up: bool,
+    /// a driver has had it
+    handed_over: bool,
 }
 
 /// An answered task whose slot is not yet finished.
@@ -189,8 +191,17 @@ impl Initiator {
         let change = wanted
             .changes()
             .then(|| self.model.begin(self.tick, cookie, wanted.content(), &wanted.ranges()));
-        let (began, age, given_up) = (self.tick, None, false);
-        let task = Task { wanted, change, slot, offset, began, received: now, age, given_up };
+        let task = Task {
+            wanted,
+            change,
+            slot,
+            offset,
+            began: self.tick,
+            received: now,
+            age: None,
+            given_up: false,
+            handed_over: false,
+        };
         self.tasks.insert(cookie, task);
         self.next_cookie += 1;
         self.tally.sent += 1;
@@ -337,12 +348,12 @@ impl Initiator {
         Ok(())
     }
 
-    /// A task the stack hands to a driver by `tag`; `again` if an earlier one had it.
-    pub(crate) fn handed_over(&mut self, tag: u64, again: bool) -> Result<(), String> {
-        let Some(task) = self.tasks.get(&tag) else {
+    /// The stack has handed the task with this tag to a driver, for the first time or again.
+    pub(crate) fn handed_over(&mut self, tag: u64) -> Result<(), String> {
+        let Some(task) = self.tasks.get_mut(&tag) else {
             return Err(format!("task {tag} was handed to a driver after its end"));
         };
-        if !again {
+        if !std::mem::replace(&mut task.handed_over, true) {
             return Ok(());
         }
         self.tally.replays += 1;
@@ -408,5 +419,19 @@ impl Initiator {
         self.functions.insert(cookie, ends_first);
         self.tally.functions += 1;
         stack.manage(now, function, Some(cookie));
+    }
+}
+
+impl Tally {
+    /// Adds another run's.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.good += other.good;
+        self.failed += other.failed;
+        self.aborted += other.aborted;
+        self.attentions += other.attentions;
+        self.functions += other.functions;
+        self.replays += other.replays;
+        self.blocks_read += other.blocks_read;
     }
 }

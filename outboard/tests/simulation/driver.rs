@@ -38,7 +38,9 @@ pub(crate) struct SimulatedDriver {
     region: Region,
     dice: Dice,
     liar: Liar,
+    /// pushed and not completed, for [`Self::repeat`]
     pushed: Vec<(Entry, u32, ParallelTask)>,
+    unpublished: Vec<Submitted>,
     submitted: VecDeque<Submitted>,
     consumed: u32,
     sequence: u32,
@@ -60,6 +62,7 @@ impl SimulatedDriver {
             dice,
             liar,
             pushed: Vec::new(),
+            unpublished: Vec::new(),
             submitted: VecDeque::new(),
             consumed: 0,
             sequence: 0,
@@ -69,6 +72,12 @@ impl SimulatedDriver {
             handed_over: Vec::new(),
             swallow: 0,
         }
+    }
+
+    /// Nothing goes wrong any more, but for what already does.
+    pub(crate) fn calm(&mut self) {
+        self.liar.calm();
+        self.hangs_until = Time::ZERO;
     }
 
     /// It does nothing before `until`.
@@ -101,7 +110,7 @@ impl SimulatedDriver {
         std::mem::take(&mut self.handed_over)
     }
 
-    /// Tasks handed over whose completion has not come back.
+    /// Completions so far that the host must refuse.
     pub(crate) fn lies_told(&self) -> u64 {
         self.liar.told
     }
@@ -153,6 +162,7 @@ impl SimulatedDriver {
     pub(crate) fn die(&mut self, now: Time) {
         self.returned.clear();
         self.requests.clear();
+        self.liar.die();
         for submitted in &mut self.submitted {
             submitted.due = now.plus_nanos(self.dice.below(LEFT_BEHIND_NS));
         }
@@ -182,7 +192,9 @@ impl SimulatedDriver {
 
     /// A mistake of the host: an old task is submitted again without a look at the ledger.
     pub(crate) fn repeat(&mut self, entry: Entry, nexus: u32, task: &ParallelTask) {
+        // Neither of the two can fail here.
         let _ = self.push(entry, nexus, task);
+        let _ = self.publish(Time::ZERO);
     }
 
     fn later(&mut self, now: Time, not_before: Option<Time>) -> Time {
@@ -210,6 +222,35 @@ impl SimulatedDriver {
     }
 }
 
+/// What the host has while there is no driver.
+pub(crate) struct NoDriver;
+
+impl Channel for NoDriver {
+    fn path(&self) -> Path {
+        Path::Bundled
+    }
+
+    fn push(&mut self, _: Entry, _: u32, _: &ParallelTask) -> Result<(), ChannelError> {
+        Err(ChannelError::Gone)
+    }
+
+    fn publish(&mut self, _now: Time) -> Result<(), ChannelError> {
+        Err(ChannelError::Gone)
+    }
+
+    fn reap(&mut self, _: Time, _: &mut Vec<Completed>) -> Result<(), ChannelError> {
+        Err(ChannelError::Gone)
+    }
+
+    fn sense(&self, _slot: u16, _out: &mut [u8; SENSE_BYTES]) {}
+
+    fn idle(&mut self, _now: Time, _until: Time, _outstanding: usize) {}
+
+    fn sequence(&self) -> u32 {
+        0
+    }
+}
+
 impl Channel for SimulatedDriver {
     fn path(&self) -> Path {
         Path::Bundled
@@ -224,16 +265,14 @@ impl Channel for SimulatedDriver {
         self.pushed.push((entry, nexus, *task));
         self.sequence = self.sequence.wrapping_add(1);
         self.handed_over.push(task.task_tag_identifier);
-        let due = self.submitted.back().map_or(Time::ZERO, |s| s.due);
-        self.submitted.push_back(Submitted { due, entry, nexus, task: *task });
+        self.unpublished.push(Submitted { due: Time::ZERO, entry, nexus, task: *task });
         Ok(())
     }
 
     fn publish(&mut self, now: Time) -> Result<(), ChannelError> {
-        let due = self.later(now, self.submitted.front().map(|s| s.due));
-        for submitted in self.submitted.iter_mut().rev().take_while(|s| s.due < now) {
-            submitted.due = due;
-        }
+        let due = self.later(now, self.submitted.back().map(|s| s.due));
+        let bundle = self.unpublished.drain(..).map(|s| Submitted { due, ..s });
+        self.submitted.extend(bundle);
         Ok(())
     }
 

@@ -29,6 +29,17 @@ impl Liar {
         Self { dice, per_mille, left, late: Vec::new(), told: 0 }
     }
 
+    /// No more lies, but for those that are on their way.
+    pub(crate) fn calm(&mut self) {
+        self.left = 0;
+    }
+
+    /// Not even those.
+    pub(crate) fn die(&mut self) {
+        self.left = 0;
+        self.late.clear();
+    }
+
     /// A lie about `honest`, now and then.
     pub(crate) fn lie(&mut self, now: Time, honest: Completed, slots: u32) -> Option<Lie> {
         if self.left == 0 || !self.dice.chance(self.per_mille) {

@@ -3,9 +3,10 @@
 use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
-use super::{BenchArgs, BenchCommand, CostArgs, OutputArgs, RandomArgs, SystemArgs};
+use super::{BenchArgs, BenchCommand, CostArgs, IdleArgs, OutputArgs, RandomArgs, SystemArgs};
 use crate::error::BenchError;
-use crate::plan::{CostOptions, CostPlan, Placement, Plan, RandomPlan, allowed_cpus};
+use crate::idle::IdleOutcome;
+use crate::plan::{CostOptions, CostPlan, IdlePlan, Placement, Plan, RandomPlan, allowed_cpus};
 use crate::results::{Environment, Outcome, Results, Workload};
 use crate::row::Row;
 use crate::sample::{Cost, Observer};
@@ -21,6 +22,7 @@ pub fn run(args: &BenchArgs) -> ExitCode {
         None => args.system.run(),
         Some(BenchCommand::Random(args)) => args.run(),
         Some(BenchCommand::Cost(args)) => args.run(),
+        Some(BenchCommand::Idle(args)) => args.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -77,6 +79,20 @@ impl CostArgs {
         let cost = engine::cost(&plan, &mut *observer)?;
         drop(observer);
         finish(&self.output, Workload::Cost(plan), Results::default(), Some(cost))
+    }
+}
+
+impl IdleArgs {
+    fn run(&self) -> Result<(), BenchError> {
+        let workload = IdlePlan::new(self.options())?;
+        let output = OutputArgs { json: self.json.clone(), report: None };
+        check(&workload.placement, &output)?;
+        let mut observer = progress::observer();
+        let idle = engine::idle(&workload, &mut *observer)?;
+        drop(observer);
+        let outcome = IdleOutcome { workload, environment: Environment::here(), idle };
+        let json = outcome.to_json().map_err(BenchError::failed)?;
+        output.put(outcome.table(), json, &mut stdout().lock())
     }
 }
 

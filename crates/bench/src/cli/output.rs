@@ -60,12 +60,23 @@ impl OutputArgs {
             Some(_) => outcome.to_json().map_err(BenchError::failed)?,
             None => String::new(),
         };
-        let mut text = String::new();
+        let mut table = String::new();
         // writing to a string cannot fail
-        let _ = table::write(&mut text, outcome, ink);
+        let _ = table::write(&mut table, outcome, ink);
         if let Some(path) = &self.report {
             write_file(path, &report::html(outcome))?;
         }
+        self.put(table, json, stdout)
+    }
+
+    /// The table, or the JSON in its place, to standard output; the JSON to its file.
+    pub(super) fn put(
+        &self,
+        table: String,
+        json: String,
+        stdout: &mut impl Write,
+    ) -> Result<(), BenchError> {
+        let mut text = table;
         match &self.json {
             Some(path) if is_stdout(path) => text = json,
             Some(path) => write_file(path, &json)?,

@@ -44,6 +44,8 @@ fn no_arguments_are_the_defaults() {
     assert_eq!(format!("{:?}", args.options()), format!("{:?}", RandomOptions::default()));
     let Some(BenchCommand::Cost(args)) = parse("cost").command else { panic!() };
     assert_eq!(format!("{:?}", args.options()), format!("{:?}", CostOptions::default()));
+    let Some(BenchCommand::Idle(args)) = parse("idle").command else { panic!() };
+    assert_eq!(format!("{:?}", args.options()), format!("{:?}", IdleOptions::default()));
 }
 
 #[test]

@@ -4,9 +4,18 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::plan::{Placement, PlanError, allowed_cpus};
 
+/// Nanoseconds the threads of this process have run.
+pub(super) fn this_process_ns() -> u64 {
+    nanos(ClockId::ProcessCPUTime)
+}
+
 /// Nanoseconds this thread has run.
 pub(super) fn this_thread_ns() -> u64 {
-    let t = clock_gettime(ClockId::ThreadCPUTime);
+    nanos(ClockId::ThreadCPUTime)
+}
+
+fn nanos(clock: ClockId) -> u64 {
+    let t = clock_gettime(clock);
     t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64
 }
 

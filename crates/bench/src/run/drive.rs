@@ -43,7 +43,7 @@ pub(crate) struct Tally {
     pub(crate) first_error: Option<String>,
 }
 
-/// Commands submitted in one round, at most: what is handed over early is worked on early.
+/// Commands handed over at a time, at most: what is handed over early is worked on early.
 const QUANTUM: u32 = 8;
 /// Longest the loop sleeps without a completion before it looks at the driver's health, ns.
 const LOOK_NS: u64 = 50_000_000;
@@ -62,12 +62,16 @@ pub(crate) fn drive(
     let mut held: Option<Io> = None;
     let (host_before, driver_before) = session.cpu_ns();
     let start = Time::now();
-    let mut now = start;
     let mut more = true;
     while more || free.len() < depth as usize {
+        let now = Time::now();
         let mut moved = false;
         let mut room = QUANTUM.max(bundle);
-        while more && room != 0 && (moved || free.len() >= bundle as usize) {
+        while more && (moved || free.len() >= bundle as usize) {
+            if room == 0 {
+                session.stack.hand_over(now, &mut *session.channel)?;
+                room = QUANTUM.max(bundle);
+            }
             let Some(&place) = free.last() else { break };
             let Some(io) = held.take().or_else(|| load.next(now)) else {
                 more = false;
@@ -103,7 +107,6 @@ pub(crate) fn drive(
                 }
             }
         }
-        now = Time::now();
         let completed = session.stack.turn(now, &mut *session.channel, &mut answers)?;
         for answer in answers.drain(..) {
             let place = answer.cookie as usize;
@@ -121,13 +124,17 @@ pub(crate) fn drive(
                 session.stack.finish(slot);
             }
         }
-        if !completed && !moved && free.len() < depth as usize {
+        if !completed && !moved {
             session.check_driver()?;
             if let Some(reason) = session.stack.unfit() {
                 return Err(RunError::DriverFailed(reason.to_owned()));
             }
-            session.channel.idle(now, now.plus_nanos(LOOK_NS), session.stack.in_driver());
-            now = Time::now();
+            if free.len() < depth as usize {
+                session.channel.idle(now, now.plus_nanos(LOOK_NS), session.stack.in_driver());
+            } else if held.is_some() {
+                let what = "none of its slots is free and no task is in flight".to_owned();
+                return Err(RunError::DriverFailed(what));
+            }
         }
     }
     let (host_after, driver_after) = session.cpu_ns();

@@ -8,6 +8,7 @@ mod cost;
 mod cpu;
 mod drive;
 mod error;
+mod idle;
 mod pattern;
 mod pingpong;
 mod random;
@@ -18,7 +19,8 @@ mod system;
 mod units;
 
 use crate::error::BenchError;
-use crate::plan::{CostPlan, Plan, RandomPlan};
+use crate::idle::Idle;
+use crate::plan::{CostPlan, IdlePlan, Plan, RandomPlan};
 use crate::sample::{Cost, Observer, Sample};
 
 /// Runs the System test.
@@ -36,6 +38,14 @@ pub fn system_test(plan: &Plan, observer: &mut dyn Observer) -> Result<Vec<Sampl
 /// As [`system_test`].
 pub fn random(plan: &RandomPlan, observer: &mut dyn Observer) -> Result<Vec<Sample>, BenchError> {
     random::run(plan, observer)
+}
+
+/// Measures what a driver costs that has nothing to do.
+///
+/// # Errors
+/// As [`system_test`].
+pub fn idle(plan: &IdlePlan, observer: &mut dyn Observer) -> Result<Idle, BenchError> {
+    idle::run(plan, observer)
 }
 
 /// Measures what the boundary costs.

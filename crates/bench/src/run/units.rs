@@ -3,8 +3,10 @@
 use std::os::fd::OwnedFd;
 
 use outboard_array::UnitOptions;
+use outboard_disk::DiskKind;
 use outboard_disk::open::{OpenOptions, open};
 use outboard_raid::Geometry;
+use rustix::fs::FileType;
 
 use super::error::RunError;
 use crate::error::BenchError;
@@ -31,6 +33,7 @@ impl Units {
             preallocate: writes,
             ..OpenOptions::default()
         };
+        no_disk_twice(plan)?;
         let mut members = Vec::new();
         for spec in &plan.members {
             members.push(open(spec, &options).map_err(BenchError::refused)?);
@@ -51,4 +54,23 @@ impl Units {
             .map(|fd| rustix::io::fcntl_dupfd_cloexec(fd, 3).map_err(RunError::from))
             .collect()
     }
+}
+
+/// A file or device under two names is one disk all the same.
+fn no_disk_twice(plan: &ArrayPlan) -> Result<(), PlanError> {
+    let mut seen = Vec::new();
+    for spec in &plan.members {
+        let DiskKind::File { path, .. } = &spec.kind else { continue };
+        // Opening it says better why it cannot be looked at.
+        let Ok(stat) = rustix::fs::stat(path) else { continue };
+        let identity = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::BlockDevice => (stat.st_rdev, 0),
+            _ => (stat.st_dev, stat.st_ino),
+        };
+        if seen.contains(&identity) {
+            return Err(PlanError::SameDisk { path: path.clone() });
+        }
+        seen.push(identity);
+    }
+    Ok(())
 }

@@ -171,33 +171,64 @@ fn direct_alignment(path: &Path, fd: &OwnedFd) -> Result<u32, OpenError> {
     }
 }
 
-/// The first byte of data that a look at the beginning, the end and 64 places between finds. A hole
-/// is no data.
+/// The first byte of data, that is not zero: of a file wherever it is, holes left out; of a block
+/// device as far as a look at the beginning, the end and 64 places between finds it.
 fn find_data(path: &Path, len: u64) -> Result<Option<u64>, OpenError> {
     let system = |call| move |source| refusal(path, call, source);
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(system("open"))?;
-    if rustix::fs::seek(&fd, SeekFrom::Data(0)) == Err(Errno::NXIO) {
+    let stat = rustix::fs::fstat(&fd).map_err(system("fstat"))?;
+    let mut buffer = vec![0; EDGE as usize];
+    if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+        let mut at = 0;
+        while let Some((start, end)) = extent(&fd, at, len).map_err(system("lseek"))? {
+            if let Some(found) = not_zero(&fd, start, end, &mut buffer).map_err(system("pread"))? {
+                return Ok(Some(found));
+            }
+            at = end;
+        }
         return Ok(None);
     }
     let ends = [(0, EDGE), (len.saturating_sub(EDGE), EDGE)];
     let between = (1..=SAMPLES).map(|i| (len / (SAMPLES + 1) * i, SAMPLE));
-    let mut buffer = vec![0; EDGE as usize];
     for (at, size) in ends.into_iter().chain(between) {
-        let mut done = 0;
-        while done < size as usize {
-            match rustix::io::pread(&fd, &mut buffer[done..size as usize], at + done as u64) {
-                Ok(0) => break,
-                Ok(count) => {
-                    let fresh = &buffer[done..done + count];
-                    if let Some(byte) = fresh.iter().position(|&byte| byte != 0) {
-                        return Ok(Some(at + (done + byte) as u64));
-                    }
-                    done += count;
+        let found = not_zero(&fd, at, at + size, &mut buffer).map_err(system("pread"))?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// The first range with data from `at` on, in a file of `len` bytes.
+fn extent(fd: &OwnedFd, at: u64, len: u64) -> Result<Option<(u64, u64)>, Errno> {
+    if at >= len {
+        return Ok(None);
+    }
+    match rustix::fs::seek(fd, SeekFrom::Data(at)) {
+        Ok(start) => Ok(Some((start, rustix::fs::seek(fd, SeekFrom::Hole(start))?))),
+        Err(Errno::NXIO) => Ok(None),
+        // a file system that does not tell
+        Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(Some((at, len))),
+        Err(source) => Err(source),
+    }
+}
+
+/// Where the first byte that is not zero stands, from `at` up to `end`.
+fn not_zero(fd: &OwnedFd, at: u64, end: u64, buffer: &mut [u8]) -> Result<Option<u64>, Errno> {
+    let mut at = at;
+    while at < end {
+        let want = buffer.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
+        match rustix::io::pread(fd, &mut buffer[..want], at) {
+            Ok(0) => return Ok(None),
+            Ok(count) => {
+                if let Some(byte) = buffer[..count].iter().position(|&byte| byte != 0) {
+                    return Ok(Some(at + byte as u64));
                 }
-                Err(Errno::INTR) => {}
-                Err(source) => return Err(refusal(path, "pread", source)),
+                at += count as u64;
             }
+            Err(Errno::INTR) => {}
+            Err(source) => return Err(source),
         }
     }
     Ok(None)

@@ -16,7 +16,7 @@ const LOOKS: u32 = 16;
 /// Completions below this share of the tasks in flight, and below this number, are given a moment to
 /// become more: each bundle costs both cores the ring's lines once, whatever its size.
 const COALESCE_SHARE: u32 = 2;
-const COALESCE_ENOUGH: u32 = 16;
+const COALESCE_ENOUGH: u32 = 8;
 /// Longest sleep with tasks outstanding, ns: bounds what a lost doorbell can cost.
 const SLEEP_LIMIT_NS: u64 = 100_000_000;
 

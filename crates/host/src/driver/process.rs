@@ -185,7 +185,7 @@ impl Driver {
         let descriptors: Vec<_> = launch.descriptors.iter().map(AsFd::as_fd).collect();
         start.call(&descriptors)?; // initialize
         drop(launch.descriptors);
-        let report = start.activation.report().cloned().ok_or(out_of_turn(Step::Map))?;
+        let report = start.activation.report().cloned().ok_or_else(|| out_of_turn(Step::Map))?;
         let region = Region::create(options.region(report.maximum_task_count))?;
         if options.path != Path::SingleMap {
             region.memory().populate().map_err(outboard_slots::RegionError::from)?;
@@ -198,14 +198,14 @@ impl Driver {
         start.call(&[])?; // start
         let Start { mut child, control, activation, .. } = start;
         let watch = Arc::new(Watch::new(region.clone()));
-        let child = child.0.take().ok_or(out_of_turn(Step::Start))?;
+        let child = child.0.take().ok_or_else(|| out_of_turn(Step::Start))?;
         let sender = rustix::io::fcntl_dupfd_cloexec(&control, 3).map_err(ControlError::from)?;
         let driver = Self {
             child,
             control: Arc::new(Control::new(sender)),
             watcher: Some(watch.clone().spawn(control)?),
             watch,
-            manifest: activation.manifest().cloned().ok_or(out_of_turn(Step::Start))?,
+            manifest: activation.manifest().cloned().ok_or_else(|| out_of_turn(Step::Start))?,
             report,
             identifiers: activation.identifiers().to_vec(),
             declined: activation.declined().map(str::to_owned),
@@ -233,7 +233,7 @@ impl Driver {
         (0..layout.config.queues)
             .map(|i| -> Result<Box<dyn Channel>, LaunchError> {
                 let channel = Bundled::new(self.region.clone(), i, options.spin);
-                Ok(Box::new(channel.ok_or(out_of_turn(Step::Start))?))
+                Ok(Box::new(channel.ok_or_else(|| out_of_turn(Step::Start))?))
             })
             .collect()
     }

@@ -13,6 +13,9 @@ use crate::ledger::{Record, SlotState, Violation};
 /// Violations that are kept for the report.
 const VIOLATIONS_KEPT: usize = 64;
 
+/// One in this many slots may be in quarantine; then the driver is restarted.
+const QUARANTINE_SHARE: usize = 4;
+
 /// How a task ended, for the initiator.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -165,13 +168,18 @@ impl Stack {
         }
         // A read: its initiator is told at once; the driver may still fill the buffer.
         record.state = SlotState::Quarantined;
-        let (cookie, lun, set) =
-            (record.cookie, record.task.logical_unit_bytes, usize::from(record.lun));
+        let (cookie, aborted) = (record.cookie, record.aborted);
+        let (lun, set) = (record.task.logical_unit_bytes, usize::from(record.lun));
         self.in_driver -= 1;
         self.leave_task_set(slot, set);
         let sense = Some(self.encode(lun, &Sense::ABORTED_COMMAND));
         let status = Status::CheckCondition;
-        self.answers.push(Answer { cookie, status, sense, ..Answer::EMPTY });
+        self.answers.push(Answer { cookie, status, aborted, sense, ..Answer::EMPTY });
+        // Slots come back from quarantine by a restart alone: before they run out.
+        let held = self.ledger.in_order(SlotState::Quarantined).len();
+        if held * QUARANTINE_SHARE >= self.ledger.slots() {
+            self.declare_unfit(format!("{held} slots in quarantine, the last: {violation}"));
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! Each step waits for the driver's confirmation or for the fence, so that a write whose end was
 //! told can never land later.
 
+use outboard_scsi::Sense;
 use outboard_slots::Time;
 
 use super::Stack;
@@ -19,9 +20,10 @@ impl Stack {
     }
 
     pub(super) fn look_at_deadlines(&mut self, now: Time) {
-        if self.in_driver == 0 {
+        if self.ledger.in_use() == 0 {
             return;
         }
+        self.give_up_waiting(now);
         let late: Vec<_> = self
             .ledger
             .iter()
@@ -43,6 +45,25 @@ impl Stack {
                 record.given_up = step.saturating_add(1);
                 record.deadline = now.plus_nanos(STEP_NS);
             }
+        }
+    }
+
+    /// A task that has waited for its turn until its deadline never gets to a driver: the ladder
+    /// would begin too late for it. One that a dead driver has had waits here as well; the fence
+    /// has passed for it.
+    fn give_up_waiting(&mut self, now: Time) {
+        let late: Vec<_> = self
+            .ledger
+            .iter()
+            .filter(|(_, r)| r.state == SlotState::Waiting && r.deadline <= now)
+            .map(|(slot, _)| slot)
+            .collect();
+        if late.is_empty() {
+            return;
+        }
+        self.counters.timed_out += late.len() as u64;
+        for slot in self.withdraw(&late) {
+            self.end_with_sense(slot, &Sense::COMMAND_TIMEOUT_DURING_PROCESSING);
         }
     }
 

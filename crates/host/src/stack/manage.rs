@@ -91,7 +91,7 @@ impl Stack {
         let confirmed = tasks.is_empty() && !function.resets();
         if !confirmed && !self.detached {
             let function = self.for_driver(&function, &tasks);
-            let (target, sequence) = (self.target_id, Vec::new());
+            let (target, sequence) = (self.target_id, vec![self.handed_over]);
             self.requests.push(TaskManagement { id, function, target, sequence });
         }
         self.pending.push(Pending { id, function, cookie, confirmed, tasks });
@@ -105,16 +105,20 @@ impl Stack {
         let id = self.next_request;
         self.next_request += 1;
         let function = ManagementFunction::AbortTask { slot, generation };
-        let (target, sequence) = (self.target_id, Vec::new());
+        let (target, sequence) = (self.target_id, vec![self.handed_over]);
         self.requests.push(TaskManagement { id, function, target, sequence });
     }
 
-    /// Requests for the driver, with the submission sequence so far: the caller sends them over
-    /// the control socket.
+    /// Requests for the driver, with the submission sequence at the time of the function: what was
+    /// handed over since then came after it and is not its concern. The caller sends them over the
+    /// control socket.
     pub fn requests(&mut self, channel: &dyn Channel) -> Vec<TaskManagement> {
         let mut requests = std::mem::take(&mut self.requests);
         for request in &mut requests {
-            request.sequence = vec![channel.sequence()];
+            for handed_over in &mut request.sequence {
+                let since = self.handed_over.wrapping_sub(*handed_over);
+                *handed_over = channel.sequence().wrapping_sub(since);
+            }
         }
         requests
     }
@@ -133,8 +137,12 @@ impl Stack {
         }
     }
 
-    /// Functions that have ended since the last call.
+    /// Functions that have ended since the last call; none while a turn still has answers to give
+    /// out, since the tasks of a function are answered before it.
     pub fn managed(&mut self) -> Vec<ManagementAnswer> {
+        if !self.answers.is_empty() {
+            return Vec::new();
+        }
         if !self.pending.is_empty() {
             self.settle();
         }
@@ -184,8 +192,16 @@ impl Stack {
         }
     }
 
-    /// Ends the waiting ones among `slots`, and lets those behind them start.
+    /// Ends the waiting ones among `slots` as aborted.
     fn end_waiting(&mut self, slots: &[u16]) {
+        for slot in self.withdraw(slots) {
+            self.end_aborted(slot);
+        }
+    }
+
+    /// Takes the waiting ones among `slots` out of their task sets, and lets those behind them
+    /// start; returns them.
+    pub(super) fn withdraw(&mut self, slots: &[u16]) -> Vec<u16> {
         let first_slot = self.first_slot;
         let mut waiting: Vec<u16> = Vec::new();
         for set in self.task_sets.iter_mut().flatten() {
@@ -217,9 +233,7 @@ impl Stack {
             }
             waiting.push(slot);
         }
-        for slot in waiting {
-            self.end_aborted(slot);
-        }
+        waiting
     }
 
     /// Ends a task that the driver does not have, as aborted.
@@ -256,10 +270,26 @@ impl Stack {
     /// Ends everything a dead driver still had: nothing more comes from it. `sense` says why.
     pub(super) fn end_all_in_driver(&mut self, sense: &Sense) {
         for slot in self.ledger.in_order(SlotState::InDriver) {
-            let Some(lun) = self.ledger.record(slot).map(|r| usize::from(r.lun)) else { continue };
+            let Some(record) = self.ledger.record(slot) else { continue };
+            let (lun, aborted) = (usize::from(record.lun), record.aborted);
             self.in_driver -= 1;
             self.leave_task_set(slot, lun);
-            self.end_with_sense(slot, sense);
+            match aborted {
+                true => self.end_aborted(slot),
+                false => self.end_with_sense(slot, sense),
+            }
+        }
+    }
+
+    /// Ends what may start but was not handed over, and what starts by that. `sense` says why.
+    pub(super) fn end_outbox(&mut self, sense: &Sense) {
+        while !self.outbox.is_empty() {
+            for slot in std::mem::take(&mut self.outbox) {
+                if let Some(lun) = self.ledger.record(slot).map(|r| usize::from(r.lun)) {
+                    self.leave_task_set(slot, lun);
+                }
+                self.end_with_sense(slot, sense);
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ mod submit;
 mod tests;
 
 use outboard_hba::{HbaReport, TaskManagement, UnitReport};
-use outboard_scsi::Lun;
+use outboard_scsi::{Lun, Sense};
 use outboard_slots::{Region, Time};
 use outboard_spc::{
     Capacity, Identity, Limits, LogicalUnit, NexusId, Provisioning, SpcError, Target, TargetPort,
@@ -112,6 +112,10 @@ pub struct Stack {
     unfit: Option<String>,
     /// the driver takes no tasks now
     detached: bool,
+    /// and never will
+    gone_for_good: bool,
+    /// tasks handed over, over all incarnations of the driver
+    handed_over: u32,
     next_deadline_round: Time,
     in_driver: usize,
     counters: Counters,
@@ -167,14 +171,16 @@ impl Stack {
             violations: Vec::new(),
             unfit: None,
             detached: false,
+            gone_for_good: false,
+            handed_over: 0,
             next_deadline_round: Time::ZERO,
             in_driver: 0,
             counters: Counters::default(),
         })
     }
 
-    /// One round: takes what the driver has completed, hands it what is ready as one bundle, looks
-    /// at deadlines. Answers are appended to `answers`. Returns whether anything moved.
+    /// One round: hands the driver what is ready as one bundle, takes what it has completed, looks at
+    /// deadlines. Answers are appended to `answers`. Returns whether anything moved.
     pub fn turn(
         &mut self,
         now: Time,
@@ -183,6 +189,8 @@ impl Stack {
     ) -> Result<bool, ChannelError> {
         let before = answers.len();
         if !self.detached {
+            // What is ready goes first: looking for completions waits for lines of the driver's core.
+            self.hand_over(now, channel)?;
             let mut completed = std::mem::take(&mut self.completed);
             let reaped = channel.reap(now, &mut completed);
             for c in &completed {
@@ -195,6 +203,8 @@ impl Stack {
                 other => other?,
             }
             self.hand_over(now, channel)?;
+        } else if self.gone_for_good {
+            self.end_outbox(&Sense::INTERNAL_TARGET_FAILURE);
         }
         if now >= self.next_deadline_round {
             self.next_deadline_round = now.plus_nanos(DEADLINE_ROUND_NS);
@@ -204,16 +214,24 @@ impl Stack {
         Ok(answers.len() != before)
     }
 
-    fn hand_over(&mut self, now: Time, channel: &mut dyn Channel) -> Result<(), ChannelError> {
-        if self.outbox.is_empty() {
+    /// Hands the driver what is ready, as one bundle. [`Self::turn`] does it too; a front end with
+    /// much to submit calls this between, so that the driver begins before it is done.
+    pub fn hand_over(&mut self, now: Time, channel: &mut dyn Channel) -> Result<(), ChannelError> {
+        if self.outbox.is_empty() || self.detached {
             return Ok(());
         }
         for i in 0..self.outbox.len() {
             let slot = self.outbox[i];
             let Some(entry) = self.ledger.submit(slot) else { continue };
             self.in_driver += 1;
+            self.handed_over = self.handed_over.wrapping_add(1);
             let Some(record) = self.ledger.record(slot) else { continue };
-            channel.push(entry, record.nexus, &record.task)?;
+            if let Err(error) = channel.push(entry, record.nexus, &record.task) {
+                // Those up to here are the driver's; the others still wait.
+                self.counters.submitted += i as u64 + 1;
+                self.outbox.drain(..=i);
+                return Err(error);
+            }
         }
         self.counters.submitted += self.outbox.len() as u64;
         self.outbox.clear();

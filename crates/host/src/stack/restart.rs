@@ -22,6 +22,7 @@ impl Stack {
     /// dead one had is submitted again, except what must not be repeated.
     pub fn driver_replaced(&mut self, _now: Time) {
         self.detached = false;
+        self.gone_for_good = false;
         self.unfit = None;
         self.violations.clear();
         let slots = self.ledger.in_order(SlotState::InDriver);
@@ -29,7 +30,7 @@ impl Stack {
         for slot in slots {
             let Some(record) = self.ledger.record_mut(slot) else { continue };
             record.deaths += 1;
-            record.given_up = 0;
+            // Deadline and step of giving up stay: a restart buys a task no time.
             let (deaths, aborted, lun) = (record.deaths, record.aborted, record.lun);
             let overtaken =
                 record.writes && self.acked.overtook(record.order, record.lun, record.range);
@@ -58,17 +59,14 @@ impl Stack {
         self.after_fence();
     }
 
-    /// The fence has passed and no new incarnation comes: everything the driver had ends.
+    /// The fence has passed and no new incarnation comes: everything the driver had ends, and so
+    /// does what comes later, until [`Self::driver_replaced`] after all.
     pub fn driver_gone_for_good(&mut self) {
         self.detached = true;
+        self.gone_for_good = true;
+        self.requests.clear();
         self.end_all_in_driver(&Sense::INTERNAL_TARGET_FAILURE);
-        let waiting = std::mem::take(&mut self.outbox);
-        for slot in waiting {
-            if let Some(lun) = self.ledger.record(slot).map(|r| usize::from(r.lun)) {
-                self.leave_task_set(slot, lun);
-            }
-            self.end_with_sense(slot, &Sense::INTERNAL_TARGET_FAILURE);
-        }
+        self.end_outbox(&Sense::INTERNAL_TARGET_FAILURE);
         self.after_fence();
     }
 
