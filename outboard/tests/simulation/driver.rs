@@ -6,9 +6,7 @@ use std::collections::VecDeque;
 use outboard_hba::protocol::SingleRequest;
 use outboard_hba::{Path, Runner, TaskManagement};
 use outboard_host::channel::{Channel, ChannelError, Completed};
-use outboard_slots::{
-    Entry, MAX_BUNDLE, ParallelTask, Region, SENSE_BYTES, TaskExtension, Time,
-};
+use outboard_slots::{Entry, MAX_BUNDLE, ParallelTask, Region, SENSE_BYTES, TaskExtension, Time};
 
 use crate::initiator::Dice;
 use crate::lies::{Liar, Lie};

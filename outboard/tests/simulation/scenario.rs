@@ -53,8 +53,11 @@ impl Scenario {
         let zone_layout =
             if dice.chance(500) { ZoneLayout::Original } else { ZoneLayout::Alternate };
         let chunk = 4096 << dice.below(3);
-        let array = (members.len() > 1 || level == Level::Linear)
-            .then_some(ArraySpec { level, chunk, zone_layout });
+        let array = (members.len() > 1 || level == Level::Linear).then_some(ArraySpec {
+            level,
+            chunk,
+            zone_layout,
+        });
         let sometimes = |dice: &mut Dice, share: u64, most: u64| match dice.chance(share) {
             true => dice.between(1, most),
             false => 0,

@@ -45,8 +45,12 @@ impl ArrayPlan {
     /// Bytes of the array; `None` where a member must be opened to know.
     pub fn known_capacity(&self) -> Result<Option<u64>, PlanError> {
         let lens: Option<Vec<u64>> = self.members.iter().map(known_len).collect();
-        let geometry = lens.map(|lens| Geometry::new(&self.spec(), &lens)).transpose()?;
-        Ok(geometry.map(|geometry| geometry.len_bytes()))
+        Ok(match lens.as_deref() {
+            None => None,
+            // A disk alone is no array: it need not hold whole chunks.
+            Some([alone]) => Some(*alone),
+            Some(lens) => Some(Geometry::new(&self.spec(), lens)?.len_bytes()),
+        })
     }
 
     /// Bytes of the largest block of its members as far as it is known.

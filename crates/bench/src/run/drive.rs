@@ -69,7 +69,8 @@ pub(crate) fn drive(
         let mut room = QUANTUM.max(bundle);
         while more && (moved || free.len() >= bundle as usize) {
             if room == 0 {
-                session.stack.hand_over(now, &mut *session.channel)?;
+                let handed = session.stack.hand_over(now, &mut *session.channel);
+                handed.map_err(|e| session.lost(e))?;
                 room = QUANTUM.max(bundle);
             }
             let Some(&place) = free.last() else { break };
@@ -107,7 +108,8 @@ pub(crate) fn drive(
                 }
             }
         }
-        let completed = session.stack.turn(now, &mut *session.channel, &mut answers)?;
+        let completed = session.stack.turn(now, &mut *session.channel, &mut answers);
+        let completed = completed.map_err(|e| session.lost(e))?;
         for answer in answers.drain(..) {
             let place = answer.cookie as usize;
             let Some((io, began)) = flying.get_mut(place).and_then(Option::take) else { continue };

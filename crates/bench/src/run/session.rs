@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use outboard_array::{ArrayController, ArrayOptions};
 use outboard_hba::{HbaReport, Path, UnitReport};
-use outboard_host::channel::Channel;
+use outboard_host::channel::{Channel, ChannelError};
 use outboard_host::driver::{Driver, DriverStatus, Launch, Options, attach_resident};
 use outboard_host::stack::{Accepted, Command, Stack};
 use outboard_scsi::{Lun, TaskAttribute, command::build};
@@ -115,6 +115,19 @@ impl Session {
             },
             _ => Ok(()),
         }
+    }
+
+    /// Why the way to the driver was lost: the driver's own reason, if it gives one in a moment.
+    pub(super) fn lost(&self, error: ChannelError) -> RunError {
+        let until = Time::now() + core::time::Duration::from_millis(200);
+        while let Some(driver) = &self.driver {
+            match driver.status() {
+                DriverStatus::Failed(reason) => return RunError::DriverFailed(reason),
+                _ if Time::now() > until => break,
+                _ => std::thread::sleep(core::time::Duration::from_millis(5)),
+            }
+        }
+        error.into()
     }
 
     /// Process id of the driver, if it is a process.

@@ -39,9 +39,11 @@ impl Units {
             members.push(open(spec, &options).map_err(BenchError::refused)?);
         }
         let lens: Vec<u64> = members.iter().map(|m| m.limits().len_bytes()).collect();
-        let geometry = Geometry::new(&plan.spec(), &lens).map_err(PlanError::from)?;
+        let capacity = match lens[..] {
+            [alone] => alone,
+            _ => Geometry::new(&plan.spec(), &lens).map_err(PlanError::from)?.len_bytes(),
+        };
         let block_size = members.iter().map(|m| m.limits().block_size).max().unwrap_or(512);
-        let capacity = if members.len() == 1 { lens[0] } else { geometry.len_bytes() };
         let array = (members.len() != 1).then(|| plan.spec());
         let (unit, descriptors) = UnitOptions::new(0, "bench", array, members);
         Ok(Self { options: vec![unit], capacity, block_size, descriptors })

@@ -1,0 +1,66 @@
+//! The ladder of giving up: abort, LUN reset, restart; 25 s in all.
+
+use outboard_hba::ManagementFunction;
+use outboard_scsi::Sense;
+use outboard_scsi::TaskAttribute::Ordered;
+use outboard_scsi::command::build;
+
+use super::{Bench, cookies, sense};
+
+const SECOND: u64 = 1_000_000_000;
+
+#[test]
+fn abort_then_lun_reset_then_restart() {
+    let mut bench = Bench::new();
+    bench.write(1, 0);
+    bench.turn();
+    bench.turn_after(9 * SECOND);
+    assert!(!bench.stack.has_requests());
+    bench.turn_after(SECOND);
+    let requests = bench.stack.requests(&bench.driver);
+    assert!(matches!(requests[0].function, ManagementFunction::AbortTask { .. }));
+    bench.turn_after(5 * SECOND);
+    let requests = bench.stack.requests(&bench.driver);
+    assert!(matches!(requests[0].function, ManagementFunction::LogicalUnitReset { .. }));
+    assert_eq!(bench.stack.unfit(), None);
+    assert!(bench.turn_after(5 * SECOND).is_empty(), "it may still land");
+    assert!(bench.stack.unfit().unwrap().contains("after abort and LUN reset"));
+    bench.restart();
+    let answers = bench.turn();
+    assert_eq!((cookies(&answers), answers[0].aborted), (vec![1], true));
+    assert_eq!(bench.pushed(), [1], "a write that was reset is not repeated");
+    assert_eq!(bench.stack.counters().timed_out, 1);
+    bench.assert_conserved();
+}
+
+#[test]
+fn a_restart_buys_a_task_no_time() {
+    let mut bench = Bench::new();
+    bench.read(1);
+    bench.turn();
+    bench.turn_after(10 * SECOND);
+    bench.stack.requests(&bench.driver);
+    bench.restart();
+    bench.turn();
+    assert_eq!(bench.pushed(), [1, 1]);
+    bench.turn_after(5 * SECOND);
+    let requests = bench.stack.requests(&bench.driver);
+    assert!(matches!(requests[0].function, ManagementFunction::LogicalUnitReset { .. }));
+    bench.turn_after(5 * SECOND);
+    assert!(bench.stack.unfit().is_some(), "20 s after it was received, as without a restart");
+}
+
+#[test]
+fn a_task_that_waits_past_its_deadline_never_starts() {
+    let mut bench = Bench::new();
+    bench.read(1);
+    bench.turn();
+    bench.send(0, 2, build::read_10(0, 1), Ordered);
+    let answers = bench.turn_after(10 * SECOND);
+    assert_eq!(cookies(&answers), [2]);
+    assert!(sense(&answers[0]).is(&Sense::COMMAND_TIMEOUT_DURING_PROCESSING));
+    bench.driver.good(&[1]);
+    bench.turn();
+    assert_eq!(bench.pushed(), [1]);
+    bench.assert_conserved();
+}
