@@ -13,6 +13,7 @@ mod stream;
 use outboard_hba::Path;
 use outboard_raid::{ArraySpec, Level, ZoneLayout};
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 
 use stream::{Setup, Step, run};
 
@@ -24,8 +25,16 @@ fn config() -> ProptestConfig {
         Some(_) => ProptestConfig::default().cases,
         None => CASES,
     };
-    // Each step back is a driver process started three times.
-    ProptestConfig { cases, max_shrink_iters: 300, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases,
+        // Each step back is a driver process started three times, and may hang.
+        max_shrink_iters: 300,
+        max_shrink_time: 60_000,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
+            "tests/paths.proptest-regressions",
+        ))),
+        ..ProptestConfig::default()
+    }
 }
 
 /// Members that end their requests in another order than they got them, and members that do not.

@@ -188,6 +188,8 @@ impl Stack {
         answers: &mut Vec<Answer>,
     ) -> Result<bool, ChannelError> {
         let before = answers.len();
+        // What ended between turns ended before anything that is handed over now.
+        answers.append(&mut self.answers);
         if !self.detached {
             // What is ready goes first: looking for completions waits for lines of the driver's core.
             self.hand_over(now, channel)?;

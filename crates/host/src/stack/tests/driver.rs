@@ -18,6 +18,8 @@ pub(super) struct PlayedDriver {
     pub(super) bundles: u32,
     /// this many pushes more, then the channel breaks
     pub(super) breaks_after: Option<u32>,
+    /// ends each task with GOOD as it comes
+    pub(super) at_once: bool,
     sequence: u32,
 }
 
@@ -30,6 +32,7 @@ impl PlayedDriver {
             pushed: Vec::new(),
             bundles: 0,
             breaks_after: None,
+            at_once: false,
             sequence: 0,
         }
     }
@@ -80,6 +83,9 @@ impl Channel for PlayedDriver {
         self.pushed.push(task.task_tag_identifier);
         self.owned.push((entry, *task));
         self.sequence += 1;
+        if self.at_once {
+            self.good(&[task.task_tag_identifier]);
+        }
         Ok(())
     }
 

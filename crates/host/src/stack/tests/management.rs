@@ -67,6 +67,19 @@ fn waiting_tasks_end_at_once_and_before_the_function() {
 }
 
 #[test]
+fn an_abort_between_turns_is_answered_before_what_it_lets_start() {
+    let mut bench = Bench::new();
+    bench.read(1);
+    bench.send(0, 2, build::read_10(0, 1), Ordered);
+    let nexus = bench.nexuses[0];
+    bench.stack.manage(bench.now, Function::AbortTask { nexus, lun: 3, tag: 1 }, None);
+    // A driver that ends a task in the very turn that hands it over.
+    bench.driver.at_once = true;
+    assert_eq!(cookies(&bench.turn()), [1, 2]);
+    bench.assert_conserved();
+}
+
+#[test]
 fn a_task_whose_data_still_comes_ends_when_it_is_complete() {
     let mut bench = Bench::new();
     let write = bench.submit(0, 1, build::write_10(0, 1), BLOCK, Simple);
