@@ -62,9 +62,9 @@ pub(crate) fn drive(
     let mut held: Option<Io> = None;
     let (host_before, driver_before) = session.cpu_ns();
     let start = Time::now();
+    let mut now = start;
     let mut more = true;
     while more || free.len() < depth as usize {
-        let now = Time::now();
         let mut moved = false;
         let mut room = QUANTUM.max(bundle);
         while more && (moved || free.len() >= bundle as usize) {
@@ -110,6 +110,8 @@ pub(crate) fn drive(
         }
         let completed = session.stack.turn(now, &mut *session.channel, &mut answers);
         let completed = completed.map_err(|e| session.lost(e))?;
+        // After the turn: on the synchronous paths the driver has worked in it.
+        now = Time::now();
         for answer in answers.drain(..) {
             let place = answer.cookie as usize;
             let Some((io, began)) = flying.get_mut(place).and_then(Option::take) else { continue };
@@ -133,6 +135,7 @@ pub(crate) fn drive(
             }
             if free.len() < depth as usize {
                 session.channel.idle(now, now.plus_nanos(LOOK_NS), session.stack.in_driver());
+                now = Time::now();
             } else if held.is_some() {
                 let what = "none of its slots is free and no task is in flight".to_owned();
                 return Err(RunError::DriverFailed(what));
