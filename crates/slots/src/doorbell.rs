@@ -5,6 +5,9 @@
 //! flag, *fence*, look once more for work, sleep. Ringer: publish the work, *fence*, look at the
 //! flag. Without the two sequentially consistent fences both looks may miss and the sleeper sleeps
 //! for ever; the model check in `verify/loom` shows it.
+//!
+//! The ringer's fence may come later than its publishing, but never after it has begun to wait:
+//! [`Bell`] keeps that rule.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::os::fd::BorrowedFd;
@@ -48,6 +51,12 @@ impl<'a, A: Atomics> SleepFlag<'a, A> {
         A::store32(self.0, AWAKE, Ordering::Relaxed);
     }
 
+    /// Ringer: a look without a fence. `false` may be out of date.
+    #[inline]
+    fn seems_asleep(self) -> bool {
+        A::load32(self.0, Ordering::Relaxed) == SLEEPING
+    }
+
     /// Ringer, after publishing: whether the other side must be woken. Answers `true` to one
     /// caller per sleep.
     #[inline]
@@ -78,6 +87,31 @@ impl<'a> SleepFlag<'a, Native> {
             tv_nsec: i64::from(timeout.subsec_nanos()),
         };
         let _ = futex::wait(self.0, futex::Flags::empty(), SLEEPING, Some(&timeout));
+    }
+}
+
+/// A ringer that puts its fence off: it costs as much as a task.
+///
+/// While work goes on coming in, a look without the fence is enough: it finds whoever has slept for
+/// longer than a moment. Before the ringer waits itself, the fence is made up for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bell {
+    is_owed: bool,
+}
+
+impl Bell {
+    /// Work has been published. Whether the other side must be woken, as far as can be seen yet;
+    /// [`Self::settle`] must follow in the first round that finds nothing to do.
+    #[inline]
+    pub fn published<A: Atomics>(&mut self, flag: SleepFlag<'_, A>) -> bool {
+        self.is_owed = true;
+        flag.seems_asleep() && self.settle(flag)
+    }
+
+    /// There is nothing to do now. Whether the other side must be woken for what was published.
+    #[inline]
+    pub fn settle<A: Atomics>(&mut self, flag: SleepFlag<'_, A>) -> bool {
+        core::mem::take(&mut self.is_owed) && flag.must_ring()
     }
 }
 

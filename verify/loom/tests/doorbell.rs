@@ -5,6 +5,7 @@
 use loom::sync::Arc;
 use loom::thread;
 use outboard_loom::{LoomAtomics, Sound, Way, WithoutFence};
+use outboard_slots::doorbell::Bell;
 use outboard_slots::{Consumer, Entry, Producer};
 
 /// One hand-shake, judged by its outcome: who sees no work sleeps, and who sleeps is rung.
@@ -61,6 +62,41 @@ fn a_sleeping_consumer_gets_everything<A: LoomAtomics>() {
         }
         producing.join().unwrap();
     });
+}
+
+/// The same with the fence put off until the ringer has nothing left to do.
+fn a_late_fence_is_enough<A: LoomAtomics>() {
+    loom::model(|| {
+        let way = Arc::new(Way::new(2));
+        let ringing = thread::spawn({
+            let way = way.clone();
+            move || {
+                let (mut producer, mut bell) = (Producer::new(), Bell::default());
+                let mut rung = false;
+                for n in 0..2 {
+                    producer.push(way.ring::<A>(), Entry::new(n, 1));
+                    producer.publish(way.ring::<A>());
+                    rung |= bell.published(way.flag::<A>());
+                }
+                rung | bell.settle(way.flag::<A>())
+            }
+        });
+        way.flag::<A>().announce();
+        let sees = Consumer::new().poll(way.ring::<A>()).unwrap();
+        let rung = ringing.join().unwrap();
+        assert!(rung || sees == 2, "lost wake-up: the sleeper saw {sees} of 2");
+    });
+}
+
+#[test]
+fn the_fence_may_come_late() {
+    a_late_fence_is_enough::<Sound>();
+}
+
+#[test]
+#[should_panic(expected = "lost wake-up")]
+fn the_fence_must_come() {
+    a_late_fence_is_enough::<WithoutFence>();
 }
 
 #[test]

@@ -43,8 +43,10 @@ pub(crate) struct Tally {
     pub(crate) first_error: Option<String>,
 }
 
-/// Commands handed over at a time, at most: what is handed over early is worked on early.
-const QUANTUM: u32 = 8;
+/// Commands handed over at a time: half the depth, so that the driver works on one half while this
+/// side works on the other, but within these bounds.
+const QUANTUM_MIN: u32 = 8;
+const QUANTUM_MAX: u32 = 16;
 /// Longest the loop sleeps without a completion before it looks at the driver's health, ns.
 const LOOK_NS: u64 = 50_000_000;
 
@@ -56,6 +58,7 @@ pub(crate) fn drive(
     bundle: u32,
 ) -> Result<Tally, RunError> {
     let mut tally = Tally::new();
+    let quantum = (depth / 2).clamp(QUANTUM_MIN, QUANTUM_MAX).max(bundle);
     let mut answers: Vec<Answer> = Vec::with_capacity(depth as usize * 2);
     let mut flying: Vec<Option<(Io, Time)>> = vec![None; depth as usize];
     let mut free: Vec<u32> = (0..depth).rev().collect();
@@ -66,12 +69,12 @@ pub(crate) fn drive(
     let mut more = true;
     while more || free.len() < depth as usize {
         let mut moved = false;
-        let mut room = QUANTUM.max(bundle);
+        let mut room = quantum;
         while more && (moved || free.len() >= bundle as usize) {
             if room == 0 {
                 let handed = session.stack.hand_over(now, &mut *session.channel);
                 handed.map_err(|e| session.lost(e))?;
-                room = QUANTUM.max(bundle);
+                room = quantum;
             }
             let Some(&place) = free.last() else { break };
             let Some(io) = held.take().or_else(|| load.next(now)) else {

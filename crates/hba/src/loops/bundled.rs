@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use outboard_slots::doorbell::Doorbell;
+use outboard_slots::doorbell::{Bell, Doorbell};
 use outboard_slots::spin::{self, Advice, Spinner};
 use outboard_slots::{Consumer, Entry, MAX_BUNDLE, Producer, Region, Time};
 
@@ -11,7 +11,7 @@ use crate::mailbox::Mailbox;
 use crate::runner::Runner;
 
 /// A bundle is not cut below this.
-const BUNDLE_MIN: usize = 8;
+const BUNDLE_MIN: usize = 16;
 /// Looks at the submission ring between two looks at everything else while spinning.
 const LOOKS: u32 = 8;
 
@@ -27,6 +27,7 @@ pub(crate) fn bundled(
     };
     let (mut consumer, mut producer) = (Consumer::new(), Producer::new());
     let mut spinner = Spinner::new();
+    let mut bell = Bell::default();
     let mut orders = Orders::default();
     let mut progress = 0u32;
     // The size that bundles have of late: one far smaller is given a moment to grow.
@@ -57,7 +58,7 @@ pub(crate) fn bundled(
             producer.push(words.completion, entry);
         }
         let completed = producer.publish(words.completion);
-        if completed != 0 && words.host_flag.must_ring() {
+        if completed != 0 && bell.published(words.host_flag) {
             words.host_flag.ring();
         }
         if mailbox.is_full() {
@@ -72,6 +73,9 @@ pub(crate) fn bundled(
             words.consumed.store(consumer.sequence(), Ordering::Relaxed);
             spinner.hit(now);
             continue;
+        }
+        if bell.settle(words.host_flag) {
+            words.host_flag.ring();
         }
         if orders.stopping && runner.in_flight() == 0 {
             return Ok(());

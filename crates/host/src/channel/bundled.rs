@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use outboard_hba::Path;
+use outboard_slots::doorbell::Bell;
 use outboard_slots::spin::{self, Advice, Spinner};
 use outboard_slots::{
     Consumer, Entry, ParallelTask, Producer, Queue, Region, SENSE_BYTES, TaskExtension, Time,
@@ -16,7 +17,7 @@ const LOOKS: u32 = 16;
 /// Completions below this share of the tasks in flight, and below this number, are given a moment to
 /// become more: each bundle costs both cores the ring's lines once, whatever its size.
 const COALESCE_SHARE: u32 = 2;
-const COALESCE_ENOUGH: u32 = 8;
+const COALESCE_ENOUGH: u32 = 16;
 /// Longest sleep with tasks outstanding, ns: bounds what a lost doorbell can cost.
 const SLEEP_LIMIT_NS: u64 = 100_000_000;
 
@@ -26,6 +27,7 @@ pub struct Bundled {
     submission: Producer,
     completion: Consumer,
     spinner: Spinner,
+    bell: Bell,
     /// nexus last written to each slot's extension
     nexus: Vec<u32>,
     /// what the first half of each slot says
@@ -47,6 +49,7 @@ impl Bundled {
             submission: Producer::new(),
             completion: Consumer::new(),
             spinner: Spinner::new(),
+            bell: Bell::default(),
             nexus: vec![u32::MAX; slots.len()],
             halves: vec![[u64::MAX; 3]; slots.len()],
             first_slot: slots.start as u16,
@@ -105,7 +108,7 @@ impl Channel for Bundled {
         }
         let words = self.queue.words();
         self.submission.publish(words.submission);
-        if words.driver_flag.must_ring() {
+        if self.bell.published(words.driver_flag) {
             words.driver_flag.ring();
         }
         Ok(())
@@ -116,6 +119,9 @@ impl Channel for Bundled {
         let words = self.queue.words();
         let mut count = self.completion.poll(words.completion).map_err(Violation::Ring)?;
         if count == 0 {
+            if self.bell.settle(words.driver_flag) {
+                words.driver_flag.ring();
+            }
             return Ok(());
         }
         if count < self.in_flight / COALESCE_SHARE && count < COALESCE_ENOUGH {
@@ -165,6 +171,10 @@ impl Channel for Bundled {
                     }
                 }
             }
+        }
+        // A caller that idles without having reaped must not leave the driver asleep.
+        if self.bell.settle(words.driver_flag) {
+            words.driver_flag.ring();
         }
         words.host_flag.announce();
         if self.completion.poll(words.completion) == Ok(0) {
