@@ -7,6 +7,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use outboard_bench::cli::{self, BenchArgs};
 use outboard_lint::cli::LintArgs;
+use outboard_md::cli::ArrayArgs;
+use outboard_serve::cli::{ConfigArgs, ServeArgs, StatusArgs};
 
 /// Storage-controller drivers outside the kernel, as fast as inside it.
 ///
@@ -24,6 +26,14 @@ struct Outboard {
 enum Command {
     /// Measure what the boundary around a driver costs
     Bench(Box<BenchArgs>),
+    /// Serve arrays to iSCSI initiators
+    Serve(Box<ServeArgs>),
+    /// Show what a running server does
+    Status(StatusArgs),
+    /// Work with configuration files of servers
+    Config(ConfigArgs),
+    /// Make and examine arrays that mdadm and Linux understand
+    Array(ArrayArgs),
     /// Check DriverKit sources for the mistakes that panic, hang or lose I/O
     Lint(Box<LintArgs>),
     /// Write a completion script for a shell to standard output
@@ -45,6 +55,10 @@ enum Driver {
 fn main() -> ExitCode {
     match Outboard::parse().command {
         Command::Bench(args) => cli::run(&args),
+        Command::Serve(args) => outboard_serve::cli::serve(&args, outboard_serve::run::run),
+        Command::Status(args) => outboard_serve::cli::status(&args),
+        Command::Config(args) => outboard_serve::cli::config(&args),
+        Command::Array(args) => outboard_md::cli::run(&args),
         Command::Lint(args) => outboard_lint::cli::run(&args),
         Command::Completions { shell } => completions(shell),
         Command::Driver(Driver::Array) => outboard_array::main(),

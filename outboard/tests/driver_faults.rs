@@ -50,6 +50,7 @@ fn start(fault: &str, options: &Options) -> Result<(Driver, Vec<Box<dyn Channel>
                 .try_clone_to_owned()
                 .unwrap(),
         ],
+        region: None,
     };
     Driver::start(launch, options)
 }
@@ -269,6 +270,7 @@ fn a_program_that_is_not_there() {
         arguments: Vec::new(),
         options: serde_json::Value::Null,
         descriptors: Vec::new(),
+        region: None,
     };
     let message = Driver::start(launch, &bundled()).err().unwrap().to_string();
     assert!(message.contains("/no/such/driver") && message.contains("check the path"), "{message}");

@@ -5,12 +5,18 @@
 //! nothing is skipped in silence.
 
 mod checks;
+mod conformance;
 mod fuzz;
 mod instructions;
 mod licences;
 mod limits;
+mod packages;
+mod soak;
 mod step;
+mod target;
 mod tools;
+mod usage;
+mod versus;
 
 use std::process::ExitCode;
 
@@ -63,6 +69,13 @@ enum Task {
         #[arg(long)]
         bless: bool,
     },
+    /// Runs libiscsi's tests against `outboard serve` in several configurations
+    Conformance(conformance::Options),
+    /// Measures `outboard serve` beside another target, or with more connections
+    #[command(subcommand)]
+    Versus(versus::Versus),
+    /// Load that checks every byte, cut and half-open connections, for long
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -87,6 +100,11 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Instructions { bless } => {
             steps.run("instructions", || instructions::run(bless));
         }
+        Task::Conformance(options) => {
+            steps.run("conformance", || conformance::run(&options));
+        }
+        Task::Soak(options) => steps.run("soak", || soak::soak(&options)),
+        Task::Versus(versus) => steps.run("versus", || versus::run(&versus)),
     }
     Ok(steps.finish())
 }

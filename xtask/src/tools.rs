@@ -51,6 +51,17 @@ pub(crate) fn run(mut command: Command) -> Result<Outcome> {
     Ok(Outcome::Failed(format!("`{text}`: {status}")))
 }
 
+/// Runs a command to its end; what it writes is shown only if it fails.
+pub(crate) fn run_quietly(mut command: Command) -> Result<Outcome> {
+    let text = shown(&command);
+    let output = command.stdin(Stdio::null()).output().with_context(|| text.clone())?;
+    if output.status.success() {
+        return Ok(Outcome::Ok);
+    }
+    let words = String::from_utf8_lossy(&output.stderr);
+    Ok(Outcome::Failed(format!("`{text}`: {}: {}", output.status, words.trim())))
+}
+
 /// Runs a command and returns what it writes to its standard output.
 pub(crate) fn output(mut command: Command) -> Result<String> {
     let text = shown(&command);

@@ -113,6 +113,18 @@ pub enum DiskError {
     /// too many requests in flight; try again after a completion
     #[error("too many requests in flight")]
     Busy,
+    /// the disk did not answer in time
+    #[error("the disk did not answer in time")]
+    Timeout,
+    /// the way to the disk is broken; the disk itself may be well
+    #[error("the disk cannot be reached")]
+    Unreachable,
+    /// what the disk holds at this byte contradicts its check data
+    #[error("check data does not fit at byte {at}")]
+    Integrity {
+        /// first bad byte, as far as known
+        at: u64,
+    },
     /// anything else the kernel said
     #[error("system error {errno}")]
     System {
@@ -129,6 +141,15 @@ pub struct Rejected {
     pub tag: u64,
     /// why
     pub error: DiskError,
+}
+
+/// A stretch of a disk that is in one state.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Allocation {
+    /// storage holds it; otherwise it is a hole, which reads as zeroes
+    pub mapped: bool,
+    /// bytes, a multiple of the block size; what follows may be in the same state
+    pub len: u64,
 }
 
 /// How a disk gives ranges back.
@@ -198,8 +219,14 @@ impl Limits {
                 }
             }
         }
-        if self.read_only && !matches!(request.op, Op::Read | Op::Flush) {
-            return refuse(DiskError::ReadOnly);
+        match request.op {
+            Op::Read | Op::Flush => {}
+            _ if self.read_only => return refuse(DiskError::ReadOnly),
+            Op::Discard if self.discard.is_none() => return refuse(DiskError::Unsupported),
+            Op::WriteZeroes { .. } if !self.write_zeroes => {
+                return refuse(DiskError::Unsupported);
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -224,4 +251,15 @@ pub trait Disk: Send {
 
     /// Requests accepted and not yet ended.
     fn in_flight(&self) -> u32;
+
+    /// Whether storage holds the byte at `offset`, and how far that goes. Rounded to blocks in
+    /// favour of storage; a disk that does not know says that all of it is held. Never empty,
+    /// except at the disk's end and beyond.
+    ///
+    /// It answers at once, from what the disk knows or can look up; requests in flight count or
+    /// not, as it happens.
+    fn allocation(&self, offset: u64) -> Allocation {
+        let len = self.limits().len_bytes().saturating_sub(offset);
+        Allocation { mapped: true, len }
+    }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use outboard_slots::Time;
 
-use crate::contract::{Completion, Disk, DiskError, Limits, Rejected, Request};
+use crate::contract::{Allocation, Completion, Disk, DiskError, Limits, Rejected, Request};
 use crate::due::DueQueue;
 use crate::engine::Engine;
 use crate::rng::Rng;
@@ -65,6 +65,10 @@ impl Disk for Delayed {
 
     fn next_event(&self) -> Time {
         self.waiting.next().min(self.inner.next_event())
+    }
+
+    fn allocation(&self, offset: u64) -> Allocation {
+        self.inner.allocation(offset)
     }
 
     fn in_flight(&self) -> u32 {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use outboard_slots::Time;
 
-use crate::contract::{Completion, Disk, DiskError, Limits, Op, Rejected, Request};
+use crate::contract::{Allocation, Completion, Disk, DiskError, Limits, Op, Rejected, Request};
 use crate::engine::Engine;
 use crate::rng::Rng;
 
@@ -103,6 +103,10 @@ impl Disk for Faulty {
 
     fn next_event(&self) -> Time {
         if self.failed.is_empty() { self.inner.next_event() } else { Time::ZERO }
+    }
+
+    fn allocation(&self, offset: u64) -> Allocation {
+        self.inner.allocation(offset)
     }
 
     fn in_flight(&self) -> u32 {

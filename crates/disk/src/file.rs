@@ -4,10 +4,19 @@
 //! segment of registered memory, the vectored forms for several. What the kernel ends short is
 //! submitted again for the rest. `fua` is `RWF_DSYNC`, a flush is `fdatasync`, a discard punches a
 //! hole; a block device understands the same calls.
+//!
+//! Where the holes of a file are is asked of the file system by `lseek`, on a descriptor of the same
+//! description: io_uring has no such call. The file's position means nothing to anybody else.
+
+use std::os::fd::OwnedFd;
 
 use outboard_slots::Time;
+use rustix::fs::SeekFrom;
+use rustix::io::Errno;
 
-use crate::contract::{Completion, Disk, DiskError, Limits, Op, Rejected, Request, Segment};
+use crate::contract::{
+    Allocation, Completion, Disk, DiskError, Limits, Op, Rejected, Request, Segment,
+};
 use crate::engine::{Ended, Engine};
 use crate::uring::{Command, Io};
 
@@ -23,6 +32,8 @@ pub struct FileDisk {
     again: Vec<u32>,
     ended: Vec<Completion>,
     zero_range: bool,
+    /// the file, where its holes can be looked for
+    holes: Option<OwnedFd>,
 }
 
 /// A request in flight. Its vector keeps its room for the next one.
@@ -39,8 +50,15 @@ struct Slot {
 }
 
 impl FileDisk {
-    /// The disk with this number on its engine, over the registered file of this index.
-    pub(crate) fn new(limits: Limits, number: u32, file: u32, depth: u32) -> Self {
+    /// The disk with this number on its engine, over the registered file of this index. With
+    /// `holes`, a descriptor of the same file, it can tell what of it is mapped.
+    pub(crate) fn new(
+        limits: Limits,
+        number: u32,
+        file: u32,
+        depth: u32,
+        holes: Option<OwnedFd>,
+    ) -> Self {
         let slot = |_| Slot {
             tag: 0,
             op: Op::Flush,
@@ -60,6 +78,7 @@ impl FileDisk {
             again: Vec::with_capacity(depth as usize),
             ended: Vec::with_capacity(depth as usize),
             zero_range: true,
+            holes,
         }
     }
 
@@ -120,13 +139,6 @@ impl Disk for FileDisk {
     fn submit(&mut self, engine: &mut Engine, request: Request<'_>) -> Result<(), Rejected> {
         self.limits.check(&request)?;
         let refuse = |error| Err(Rejected { tag: request.tag, error });
-        match request.op {
-            Op::Discard if self.limits.discard.is_none() => return refuse(DiskError::Unsupported),
-            Op::WriteZeroes { .. } if !self.limits.write_zeroes => {
-                return refuse(DiskError::Unsupported);
-            }
-            _ => {}
-        }
         if self.in_flight() as usize >= self.slots.len() {
             return refuse(DiskError::Busy);
         }
@@ -179,20 +191,52 @@ impl Disk for FileDisk {
     fn in_flight(&self) -> u32 {
         (self.slots.len() - self.free.len() + self.ended.len()) as u32
     }
+
+    fn allocation(&self, offset: u64) -> Allocation {
+        let len = self.limits.len_bytes();
+        let all = Allocation { mapped: true, len: len.saturating_sub(offset) };
+        match &self.holes {
+            Some(file) if offset < len => {
+                hole_or_data(file, offset, len, u64::from(self.limits.block_size)).unwrap_or(all)
+            }
+            _ => all,
+        }
+    }
+}
+
+/// What `lseek` says of the byte at `offset` of a file of `len` bytes, in whole blocks: a block with
+/// data in it is data.
+fn hole_or_data(file: &OwnedFd, offset: u64, len: u64, block: u64) -> Result<Allocation, Errno> {
+    let data = match rustix::fs::seek(file, SeekFrom::Data(offset)) {
+        Ok(data) => data.min(len),
+        // No data from there on.
+        Err(Errno::NXIO) => len,
+        Err(error) => return Err(error),
+    };
+    let hole = data / block * block;
+    if hole > offset {
+        return Ok(Allocation { mapped: false, len: hole - offset });
+    }
+    let end = rustix::fs::seek(file, SeekFrom::Hole(data))?.next_multiple_of(block).min(len);
+    Ok(Allocation { mapped: true, len: end.saturating_sub(offset).max(block) })
 }
 
 /// What an errno value means for a request of this kind that failed at this byte.
 fn disk_error(errno: i32, op: Op, at: u64) -> DiskError {
     let writes = !matches!(op, Op::Read | Op::Flush);
     match errno {
-        libc::EIO
-        | libc::EREMOTEIO
-        | libc::ENODATA
-        | libc::EILSEQ
-        | libc::EBADMSG
-        | libc::EUCLEAN => DiskError::Medium { at },
+        libc::EIO | libc::EREMOTEIO | libc::ENODATA | libc::EUCLEAN => DiskError::Medium { at },
+        libc::EILSEQ | libc::EBADMSG => DiskError::Integrity { at },
         libc::ENOSPC | libc::EDQUOT => DiskError::NoSpace,
-        libc::ENODEV | libc::ENXIO | libc::ENOMEDIUM | libc::ESHUTDOWN => DiskError::Gone,
+        libc::ENODEV | libc::ENXIO | libc::ENOMEDIUM | libc::ESHUTDOWN | libc::ESTALE => {
+            DiskError::Gone
+        }
+        libc::ETIMEDOUT | libc::ETIME => DiskError::Timeout,
+        libc::ENOLINK | libc::EHOSTUNREACH | libc::ENETUNREACH | libc::ECONNRESET => {
+            DiskError::Unreachable
+        }
+        // The machine is short of something for a while.
+        libc::ENOMEM | libc::ENOBUFS | libc::EBUSY => DiskError::Busy,
         libc::EROFS => DiskError::ReadOnly,
         libc::EPERM | libc::EBADF | libc::EACCES if writes => DiskError::ReadOnly,
         libc::EOPNOTSUPP | libc::ENOSYS => DiskError::Unsupported,
@@ -213,6 +257,11 @@ mod tests {
         for (errno, op, error) in [
             (libc::EIO, Op::Read, DiskError::Medium { at: 4096 }),
             (libc::EIO, Op::Flush, DiskError::Medium { at: 4096 }),
+            (libc::EILSEQ, Op::Read, DiskError::Integrity { at: 4096 }),
+            (libc::ETIMEDOUT, Op::Read, DiskError::Timeout),
+            (libc::ENOLINK, write, DiskError::Unreachable),
+            (libc::ESTALE, Op::Read, DiskError::Gone),
+            (libc::ENOMEM, write, DiskError::Busy),
             (libc::ENOSPC, write, DiskError::NoSpace),
             (libc::EDQUOT, write, DiskError::NoSpace),
             (libc::ENXIO, Op::Read, DiskError::Gone),

@@ -21,8 +21,12 @@ pub mod sim;
 pub mod spec;
 pub mod units;
 mod uring;
+pub mod window;
 
-pub use contract::{Completion, Discard, Disk, DiskError, Limits, Op, Rejected, Request, Segment};
+pub use contract::{
+    Allocation, Completion, Discard, Disk, DiskError, Limits, Op, Rejected, Request, Segment,
+};
 pub use engine::{Engine, EngineConfig, EngineError};
 pub use open::{Description, OpenError, OpenOptions, Opened, open};
 pub use spec::{DiskKind, DiskSpec, SpecError};
+pub use window::WindowSpec;

@@ -32,6 +32,7 @@ use crate::memory_disk::MemoryDisk;
 use crate::null::NullDisk;
 use crate::sim::{Hdd, Model, SharedModel, SimDisk, Ssd};
 use crate::spec::{DiskKind, DiskSpec};
+use crate::window::Window;
 
 pub use error::OpenError;
 
@@ -95,6 +96,8 @@ pub struct Description {
 
 /// Opens and checks a disk.
 pub fn open(spec: &DiskSpec, options: &OpenOptions) -> Result<Opened, OpenError> {
+    let writable = options.writable && !spec.read_only;
+    let options = &OpenOptions { writable, ..options.clone() };
     let (limits, fd) = match &spec.kind {
         DiskKind::File { path, direct } => {
             let (limits, fd) = path::open(path, *direct, spec.block_size, options)?;
@@ -120,6 +123,7 @@ pub fn open(spec: &DiskSpec, options: &OpenOptions) -> Result<Opened, OpenError>
     if let (DiskKind::File { path, .. }, Some(fd)) = (&spec.kind, &fd) {
         path::prepare(path, fd, &limits, options)?;
     }
+    let limits = windowed(spec, as_told(spec, limits)?, options)?;
     let opened = Opened {
         description: Description { spec: spec.clone(), limits },
         fd,
@@ -155,9 +159,9 @@ impl Opened {
     /// simulated disk's mechanics.
     ///
     /// Drop `self` when all queues have their disks: for a file the engines' tables keep the
-    /// description, and a descriptor that is still open could be opened again without the lock.
+    /// description, and so do the disks that can tell what of a file is mapped.
     pub fn attach(&self, engine: &mut Engine) -> Result<Box<dyn Disk>, EngineError> {
-        let limits = self.description.limits;
+        let limits = self.whole();
         let depth = engine.depth();
         let mut disk: Box<dyn Disk> = match &self.description.spec.kind {
             DiskKind::File { .. } => {
@@ -166,7 +170,10 @@ impl Opened {
                     missing: "file descriptor",
                 })?;
                 let (number, file) = engine.add_file(&self.name(), fd.as_fd())?;
-                Box::new(FileDisk::new(limits, number, file, depth))
+                // Without it the disk works, and says that all of it is mapped.
+                let tells = self.description.spec.thin != Some(false);
+                let holes = tells.then(|| fd.try_clone().ok()).flatten();
+                Box::new(FileDisk::new(limits, number, file, depth, holes))
             }
             DiskKind::Memory { .. } => {
                 let content = self.content()?;
@@ -180,6 +187,9 @@ impl Opened {
                 Box::new(SimDisk::new(limits, self.content()?, self.model(), depth))
             }
         };
+        if let Some(window) = &self.description.spec.window {
+            disk = Box::new(Window::new(disk, window.offset, self.description.limits));
+        }
         if let Some(faults) = &self.description.spec.faults {
             disk = Box::new(Faulty::new(disk, faults.clone(), depth));
         }
@@ -225,7 +235,7 @@ impl Opened {
             DiskKind::Hdd { .. } | DiskKind::Ssd { .. } => Some(false),
             DiskKind::Memory { .. } => Some(true),
         };
-        let len = self.limits().len_bytes();
+        let len = self.whole().len_bytes();
         let available = device::available_memory();
         if populate.is_some() && len > available {
             return Err(OpenError::no_memory(self.spec(), len, available));
@@ -262,7 +272,7 @@ impl Opened {
     }
 
     fn model(&self) -> SharedModel {
-        let len = self.limits().len_bytes();
+        let len = self.whole().len_bytes();
         let model = self.model.get_or_init(|| {
             SharedModel::new(match &self.description.spec.kind {
                 DiskKind::Ssd { timing, .. } => Model::Ssd(Ssd::new(timing.clone())),
@@ -271,6 +281,13 @@ impl Opened {
             })
         });
         model.clone()
+    }
+
+    /// The limits of the disk up to the end of its window.
+    fn whole(&self) -> Limits {
+        let limits = self.description.limits;
+        let before = self.description.spec.window.map_or(0, |window| window.offset);
+        Limits { blocks: limits.blocks + before / u64::from(limits.block_size), ..limits }
     }
 
     fn content_error(&self, source: MemoryError) -> EngineError {
@@ -288,6 +305,35 @@ const POPULATED_AT_ATTACH: usize = 256 << 20;
 
 /// Most bytes in one request, for every disk.
 pub const MAX_TRANSFER: u64 = 64 << 20;
+
+/// What the URL says in place of what the disk itself says.
+fn as_told(spec: &DiskSpec, limits: Limits) -> Result<Limits, OpenError> {
+    let physical = spec.physical_block_size.unwrap_or(limits.physical_block_size);
+    let limits = Limits { physical_block_size: physical.max(limits.block_size), ..limits };
+    match spec.thin {
+        Some(false) => Ok(Limits { discard: None, ..limits }),
+        // What cannot be written gives nothing back either, whatever it is.
+        Some(true) if limits.discard.is_none() && !limits.read_only => {
+            Err(OpenError::NotThin { disk: spec.to_string() })
+        }
+        _ => Ok(limits),
+    }
+}
+
+/// The limits of the range that was asked for.
+fn windowed(spec: &DiskSpec, limits: Limits, options: &OpenOptions) -> Result<Limits, OpenError> {
+    let Some(window) = &spec.window else { return Ok(limits) };
+    let outside = || OpenError::Window {
+        disk: spec.to_string(),
+        len: limits.len_bytes(),
+        block_size: limits.block_size,
+    };
+    let limits = window.limits(&limits).ok_or_else(outside)?;
+    if limits.len_bytes() < options.min_bytes {
+        return Err(OpenError::too_small(spec, limits.len_bytes(), options.min_bytes));
+    }
+    Ok(limits)
+}
 
 fn limits_in_memory(spec: &DiskSpec, len_bytes: u64, options: &OpenOptions) -> Limits {
     let block_size = spec.block_size.unwrap_or(512);

@@ -13,6 +13,10 @@
 //!   channels=32 seed=1
 //! all of them
 //!   block=512|4096           logical block size
+//!   physical=SIZE            physical block size, a power of two up to 64Ki
+//!   ro=on|off                read-only
+//!   thin=on|off              whether ranges can be given back (if the disk can)
+//!   offset=SIZE length=SIZE  a range of it, in whole blocks (the beginning; up to its end)
 //!   delay=MIN..MAX           seeded extra latency; delay-seed=1
 //!   errors=SHARE             share of reads and writes that fail; error-seed=1;
 //!                            error=medium|gone|no-space
@@ -34,6 +38,7 @@ use crate::delay::DelaySpec;
 use crate::faulty::{FaultKind, FaultSpec};
 use crate::sim::{HddTiming, SsdTiming};
 use crate::units::{parse_duration, parse_rate, parse_size};
+use crate::window::WindowSpec;
 use query::Query;
 
 /// A disk, decorators included.
@@ -44,6 +49,19 @@ pub struct DiskSpec {
     /// logical block size in bytes, 512 or 4096; `None` = what the disk itself says (512 for those
     /// in memory)
     pub block_size: Option<u32>,
+    /// physical block size in bytes that is reported; `None` = what the disk itself says
+    #[serde(default)]
+    pub physical_block_size: Option<u32>,
+    /// writes are refused
+    #[serde(default)]
+    pub read_only: bool,
+    /// thin provisioning: `Some(true)` requires that the disk can give ranges back, `Some(false)`
+    /// hides that it can; `None` = what the disk can
+    #[serde(default)]
+    pub thin: Option<bool>,
+    /// a range of it; faults and their positions are within the range
+    #[serde(default)]
+    pub window: Option<WindowSpec>,
     /// answers later
     pub delay: Option<DelaySpec>,
     /// fails as told
@@ -109,7 +127,16 @@ pub struct SpecError {
 impl DiskSpec {
     /// The disk of this kind without options.
     pub const fn plain(kind: DiskKind) -> Self {
-        Self { kind, block_size: None, delay: None, faults: None }
+        Self {
+            kind,
+            block_size: None,
+            physical_block_size: None,
+            read_only: false,
+            thin: None,
+            window: None,
+            delay: None,
+            faults: None,
+        }
     }
 }
 
@@ -123,6 +150,10 @@ impl FromStr for DiskSpec {
         let spec = Self {
             kind,
             block_size: parse_block(&mut query)?,
+            physical_block_size: parse_physical(&mut query)?,
+            read_only: query.switch("ro")?.unwrap_or(false),
+            thin: query.switch("thin")?,
+            window: parse_window(&mut query)?,
             delay: parse_delay(&mut query)?,
             faults: parse_faults(&mut query)?,
         };
@@ -222,6 +253,32 @@ fn parse_block(query: &mut Query<'_>) -> Result<Option<u32>, SpecError> {
             "write block=512 or block=4096",
         )),
     }
+}
+
+fn parse_physical(query: &mut Query<'_>) -> Result<Option<u32>, SpecError> {
+    let mut size = 0;
+    let power = |text: &str| {
+        let size = u32::try_from(parse_size(text)?).ok()?;
+        (size.is_power_of_two() && (512..=MAX_PHYSICAL_BLOCK).contains(&size)).then_some(size)
+    };
+    let given = query.set("physical", &mut size, power, "a power of two from 512 to 64Ki")?;
+    Ok(given.then_some(size))
+}
+
+/// Largest physical block that is reported, in bytes.
+const MAX_PHYSICAL_BLOCK: u32 = 64 << 10;
+
+fn parse_window(query: &mut Query<'_>) -> Result<Option<WindowSpec>, SpecError> {
+    let whole = |text: &str| parse_size(text).filter(|len| len.is_multiple_of(512));
+    let mut window = WindowSpec { offset: 0, len: None };
+    let rule = "a multiple of 512 bytes, as 1Mi";
+    let offset = query.set("offset", &mut window.offset, whole, rule)?;
+    let mut len = 0;
+    let some = |text: &str| whole(text).filter(|&len| len > 0);
+    if query.set("length", &mut len, some, "a multiple of 512 bytes above 0, as 1Gi")? {
+        window.len = Some(len);
+    }
+    Ok((offset || window.len.is_some()).then_some(window))
 }
 
 fn parse_delay(query: &mut Query<'_>) -> Result<Option<DelaySpec>, SpecError> {

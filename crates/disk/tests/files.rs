@@ -9,7 +9,9 @@ use std::process::Command;
 use common::{CASES, Rig, skipped};
 use outboard_disk::fence::Fence;
 use outboard_disk::open::Lock;
-use outboard_disk::{DiskError, Op, OpenError, OpenOptions, Request, Segment, open};
+use outboard_disk::{Allocation, DiskError, Op, OpenError, OpenOptions, Request, Segment, open};
+
+const WRITE: Op = Op::Write { fua: true };
 
 fn request(op: Op, offset: u64, len: u64, segments: &[Segment]) -> Request<'_> {
     Request { tag: 1, op, offset, len, segments }
@@ -23,7 +25,7 @@ fn a_discarded_range_gives_its_room_back() {
         let path = path.split('?').next().unwrap().to_owned();
         let segments = [Segment { offset: 0, len: 1 << 20 }];
         rig.engine.memory().fill(0, 1 << 20, 0xAA).unwrap();
-        rig.run(request(Op::Write { fua: true }, 0, 1 << 20, &segments)).result.unwrap();
+        rig.run(request(WRITE, 0, 1 << 20, &segments)).result.unwrap();
         assert!(std::fs::metadata(&path).unwrap().blocks() * 512 >= 1 << 20);
         if rig.disk.limits().discard.is_none() {
             skipped(&format!("{}: no holes there", case.name));
@@ -31,7 +33,40 @@ fn a_discarded_range_gives_its_room_back() {
         }
         rig.run(request(Op::Discard, 0, 1 << 20, &[])).result.unwrap();
         assert!(std::fs::metadata(&path).unwrap().blocks() * 512 < 64 << 10, "{}", case.name);
-        assert_eq!(std::fs::metadata(&path).unwrap().len(), 1 << 20);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), case.file_bytes());
+    }
+}
+
+#[test]
+fn holes_are_told_from_data() {
+    const BLOCK: u64 = 4096;
+    for case in CASES.iter().filter(|case| case.directory.is_some()) {
+        let Some(mut rig) = case.rig(true) else { continue };
+        if rig.opened.limits().discard.is_none_or(|discard| discard.granularity > BLOCK) {
+            continue;
+        }
+        let states = |rig: &Rig| {
+            let mut states = Vec::new();
+            let mut at = 0;
+            while at < 1 << 20 {
+                let Allocation { mapped, len } = rig.disk.allocation(at);
+                assert!(len > 0 && at + len <= 1 << 20, "{}: {len} at {at}", case.name);
+                states.push((mapped, len));
+                at += len;
+            }
+            states
+        };
+        assert_eq!(states(&rig), [(false, 1 << 20)], "{}", case.name);
+        assert_eq!(rig.disk.allocation(1 << 20).len, 0);
+        let segments = [Segment { offset: 0, len: BLOCK as u32 }];
+        rig.run(request(WRITE, 8 * BLOCK, BLOCK, &segments)).result.unwrap();
+        rig.run(request(WRITE, 255 * BLOCK, BLOCK, &segments)).result.unwrap();
+        let (before, between) = (8 * BLOCK, 246 * BLOCK);
+        let expected = [(false, before), (true, BLOCK), (false, between), (true, BLOCK)];
+        assert_eq!(states(&rig), expected, "{}", case.name);
+        rig.run(request(Op::Discard, 0, 16 * BLOCK, &[])).result.unwrap();
+        let expected = [(false, 255 * BLOCK), (true, BLOCK)];
+        assert_eq!(states(&rig), expected, "{}", case.name);
     }
 }
 
@@ -41,7 +76,7 @@ fn a_file_that_shrinks_is_a_medium_error_where_it_ends() {
         let Some(mut rig) = case.rig(true) else { continue };
         let path = rig.opened.spec().to_string();
         let file = std::fs::File::options().write(true).open(path.split('?').next().unwrap());
-        file.unwrap().set_len(8192).unwrap();
+        file.unwrap().set_len(case.offset() + 8192).unwrap();
         let segments = [Segment { offset: 0, len: 8192 }, Segment { offset: 65_536, len: 8192 }];
         let result = rig.run(request(Op::Read, 0, 16_384, &segments)).result;
         assert_eq!(result, Err(DiskError::Medium { at: 8192 }), "{}", case.name);
@@ -109,7 +144,7 @@ fn a_block_device_is_a_disk() {
     rig.engine.memory().fill(0, 64 << 10, 0x5A).unwrap();
     let apart = [Segment { offset: 0, len: 4096 }, Segment { offset: 3 << 20, len: 8192 }];
     rig.engine.memory().fill(3 << 20, 8192, 0xA5).unwrap();
-    rig.run(request(Op::Write { fua: true }, 1 << 20, 12_288, &apart)).result.unwrap();
+    rig.run(request(WRITE, 1 << 20, 12_288, &apart)).result.unwrap();
     rig.run(request(Op::Flush, 0, 0, &[])).result.unwrap();
     let check = |rig: &mut Rig, expected: [u8; 2]| {
         let one = [Segment { offset: 0, len: 12_288 }];

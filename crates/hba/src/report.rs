@@ -125,8 +125,20 @@ pub struct UnitReport {
     pub unmap_granularity: Option<u64>,
     /// unmapped ranges read as zeroes
     pub unmap_reads_zeroes: bool,
+    /// most bytes of a WRITE SAME; 0 = no limit of its own
+    #[serde(default)]
+    pub max_write_same: u64,
+    /// most logical blocks of a COMPARE AND WRITE; 0 = it cannot
+    #[serde(default)]
+    pub max_compare_and_write: u8,
+    /// most bytes of a WRITE ATOMIC, in whole physical blocks; 0 = it cannot
+    #[serde(default)]
+    pub max_atomic: u64,
     /// what the driver has answered with GOOD survives its death
     pub acks_survive_death: bool,
+    /// the medium can be ejected
+    #[serde(default)]
+    pub removable: bool,
 }
 
 /// A report that breaks a rule.

@@ -17,6 +17,8 @@ pub enum SlotState {
     Waiting,
     /// the driver's
     InDriver,
+    /// the host itself executes it, and waits for what follows from it
+    InHost,
     /// ended; the front end takes data out of the buffer
     Sending,
     /// the task has been ended for the initiator, but the driver may still touch the slot and the
@@ -33,6 +35,18 @@ pub struct Record {
     pub aborted: bool,
     /// it changes the medium
     pub writes: bool,
+    /// the host executes it, not the driver
+    pub host: bool,
+    /// it is a job's, and its cookie the job's identifier
+    pub internal: bool,
+    /// it shares its blocks with no other task
+    pub exclusive: bool,
+    /// its logical unit has gone
+    pub gone: bool,
+    /// the driver's cache is to be written before it ends
+    pub then_flush: bool,
+    /// bytes that it has moved before its cache was written
+    pub moved: u32,
     /// driver deaths it was in flight at, in a row
     pub deaths: u8,
     /// which step of giving up it has reached
@@ -45,6 +59,8 @@ pub struct Record {
     pub generation: u64,
     /// order of reception
     pub order: u64,
+    /// bytes it would move if the initiator had room for them
+    pub length: u32,
     /// the front end's name for it
     pub cookie: u64,
     /// when the host gives it up
@@ -62,12 +78,19 @@ impl Record {
         state: SlotState::Free,
         aborted: false,
         writes: false,
+        host: false,
+        internal: false,
+        exclusive: false,
+        gone: false,
+        then_flush: false,
+        moved: 0,
         deaths: 0,
         given_up: 0,
         lun: 0,
         nexus: 0,
         generation: 0,
         order: 0,
+        length: 0,
         cookie: 0,
         deadline: Time::NEVER,
         range: (0, 0),
@@ -200,9 +223,31 @@ impl Ledger {
         record.state = SlotState::Filling;
         record.order = order;
         record.aborted = false;
+        record.host = false;
+        record.internal = false;
+        record.exclusive = false;
+        record.gone = false;
+        record.then_flush = false;
+        record.moved = 0;
         record.deaths = 0;
         record.given_up = 0;
         Some(slot)
+    }
+
+    /// Makes a slot that is kept ready for another task, received now.
+    pub fn renew(&mut self, slot: u16) {
+        let order = self.next_order;
+        self.next_order += 1;
+        if let Some(record) = self.record_mut(slot) {
+            record.order = order;
+            record.aborted = false;
+            record.exclusive = false;
+            record.gone = false;
+            record.then_flush = false;
+            record.moved = 0;
+            record.deaths = 0;
+            record.given_up = 0;
+        }
     }
 
     /// Frees a slot.

@@ -13,6 +13,11 @@
 //! is in the buffer, [`stack::Stack::turn`] once a round, and [`stack::Stack::finish`] when the
 //! answer has left.
 //!
+//! Commands of the host with a parameter list go the same way; they never reach the driver. What
+//! they change for good is told by [`stack::Stack::state_records`] and is answered after
+//! [`stack::Stack::state_kept`]. Sessions come and go by [`stack::Stack::open_nexus`] and
+//! [`stack::Stack::close_nexus`], a successor's other units by [`stack::Stack::adopt`].
+//!
 //! Nothing that a driver writes is believed: see [`ledger::Violation`].
 
 pub mod buffers;

@@ -1,8 +1,11 @@
 //! An array: a disk over disks.
 
-use outboard_disk::{Completion, Disk, DiskError, Engine, Limits, Op, Rejected, Request};
+use outboard_disk::{
+    Allocation, Completion, Disk, DiskError, Engine, Limits, Op, Rejected, Request,
+};
 use outboard_slots::Time;
 
+use crate::allocation;
 use crate::error::RaidError;
 use crate::geometry::Geometry;
 use crate::inflight::{self, InFlight};
@@ -20,7 +23,7 @@ pub const MAX_DEPTH: u32 = 1 << 16;
 /// - Any other request has an entry until all members have answered. Its first error is the
 ///   request's; a part that a member refuses fails the request, once the parts before it have ended.
 /// - A flush goes to every member.
-/// - Positions of medium errors are positions in the array.
+/// - Positions of medium and integrity errors are positions in the array.
 ///
 /// Nothing is allocated after construction, except in the caller's completion list.
 pub struct Array {
@@ -191,14 +194,14 @@ impl Array {
 
     /// A member's error with its position in the array.
     fn in_array(&self, member: usize, error: DiskError) -> DiskError {
-        match error {
-            DiskError::Medium { at } => match self.geometry.offset_of(member, at) {
-                Some(at) => DiskError::Medium { at },
-                // A position that the member has no part of the array at says nothing about where.
-                None => DiskError::System { errno: EIO },
-            },
-            other => other,
-        }
+        let (at, in_array): (_, fn(u64) -> DiskError) = match error {
+            DiskError::Medium { at } => (at, |at| DiskError::Medium { at }),
+            DiskError::Integrity { at } => (at, |at| DiskError::Integrity { at }),
+            other => return other,
+        };
+        // A position that the member has no part of the array at says nothing about where.
+        let nowhere = DiskError::System { errno: EIO };
+        self.geometry.offset_of(member, at).map_or(nowhere, in_array)
     }
 }
 
@@ -240,6 +243,18 @@ impl Disk for Array {
 
     fn in_flight(&self) -> u32 {
         self.passed + self.in_flight.len() + self.ended.len() as u32
+    }
+
+    fn allocation(&self, offset: u64) -> Allocation {
+        allocation::merge(
+            &self.geometry,
+            u64::from(self.limits.block_size),
+            offset,
+            |member, at| match self.members.get(member) {
+                Some(member) => member.allocation(at),
+                None => Allocation { mapped: true, len: u64::MAX },
+            },
+        )
     }
 }
 

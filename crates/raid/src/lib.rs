@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+mod allocation;
 pub mod array;
 pub mod error;
 pub mod geometry;

@@ -1,8 +1,9 @@
 //! From a parsed command to an answer or to work.
 
-use outboard_disk::Op;
+use outboard_disk::{Disk, Op};
 use outboard_scsi::capacity::Capacity;
-use outboard_scsi::command::{ByteCheck, LbaRange, StartStopUnit, WriteSame};
+use outboard_scsi::command::{ByteCheck, LbaRange, LbaStatus, StartStopUnit, WriteSame};
+use outboard_scsi::lba_status as wire;
 use outboard_scsi::{Command, Sense, Transfer};
 use outboard_slots::Memory;
 
@@ -10,6 +11,11 @@ use crate::report::{MAX_WRITE_SAME_BYTES, UnitReport};
 use crate::shape::{Range, Shape, usable};
 use crate::task::BufferRange;
 use crate::work::{self, Clear, Flush, Pattern, Unmap, Verify, Work};
+
+mod exclusive;
+mod lba_status;
+
+use lba_status::LbaStates;
 
 /// What a command comes to.
 #[derive(Clone, Copy, Debug)]
@@ -24,32 +30,31 @@ pub(crate) enum Begun {
 
 /// What commands are judged by.
 pub(crate) struct Context<'a> {
+    pub(crate) disk: &'a dyn Disk,
     pub(crate) shape: &'a Shape,
     pub(crate) memory: &'a Memory,
+    pub(crate) cdb: &'a [u8],
     pub(crate) buffer: BufferRange,
     /// room for a parameter list
     pub(crate) parameters: &'a mut Vec<u8>,
-    /// START STOP UNIT changes it
-    pub(crate) is_started: &'a mut bool,
     pub(crate) report: &'a UnitReport,
 }
 
 /// READ and WRITE: what of the disk is moved, 0 bytes included. The hot path, hence apart.
 ///
 /// # Errors
-/// In this order: NOT READY if stopped; INVALID FIELD IN CDB for protection information, which the
-/// medium does not have (SBC-4 4.21); LOGICAL BLOCK ADDRESS OUT OF RANGE; WRITE PROTECTED; INTERNAL
-/// TARGET FAILURE for a buffer that no disk may use.
+/// In this order: INVALID FIELD IN CDB for protection information, which the medium does not have
+/// (SBC-4 4.21); LOGICAL BLOCK ADDRESS OUT OF RANGE; WRITE PROTECTED; INTERNAL TARGET FAILURE for a
+/// buffer that no disk may use.
 #[inline]
 pub(crate) fn transfer(
     shape: &Shape,
-    is_started: bool,
     memory: &Memory,
     buffer: BufferRange,
     transfer: &Transfer,
     writes: bool,
 ) -> Result<Range, Sense> {
-    let range = medium(shape, is_started, transfer)?;
+    let range = medium(shape, transfer)?;
     if writes && shape.read_only {
         return Err(Sense::WRITE_PROTECTED);
     }
@@ -65,7 +70,7 @@ pub(crate) fn transfer(
 pub(crate) fn begin(command: &Command, mut context: Context<'_>) -> Result<Begun, Sense> {
     match command {
         Command::Verify { transfer, byte_check } => {
-            let range = medium(context.shape, *context.is_started, transfer)?;
+            let range = medium(context.shape, transfer)?;
             context.verify(range, *byte_check).map(|verify| Begun::work(Work::Verify(verify)))
         }
         Command::WriteAndVerify { transfer, byte_check } => {
@@ -79,8 +84,15 @@ pub(crate) fn begin(command: &Command, mut context: Context<'_>) -> Result<Begun
             context.unmap(*anchor, *parameter_list_length)
         }
         Command::WriteSame(same) => context.write_same(same),
-        Command::StartStopUnit(operands) => context.start_stop_unit(operands),
-        Command::TestUnitReady => ready(*context.is_started).map(|()| Begun::Good(0)),
+        Command::CompareAndWrite(transfer) => context.compare_and_write(transfer),
+        Command::OrWrite(transfer) => context.or_write(transfer),
+        Command::WriteAtomic { transfer, boundary } => context.write_atomic(transfer, *boundary),
+        Command::PreFetch { lba, blocks, .. } => {
+            context.pre_fetch(LbaRange { lba: *lba, blocks: u64::from(*blocks) })
+        }
+        Command::GetLbaStatus(operands) => context.lba_status(operands),
+        Command::StartStopUnit(operands) => Ok(start_stop_unit(operands)),
+        Command::TestUnitReady => Ok(Begun::Good(0)),
         Command::ReadCapacity10 => {
             context.data_in(&context.report.capacity().encode_10(), Capacity::LEN_10)
         }
@@ -97,6 +109,8 @@ impl Begun {
     const fn work(work: Work) -> Self {
         let range = match &work {
             Work::Clear(clear) => &clear.range,
+            Work::CompareAndWrite(compare) => &compare.write.range,
+            Work::OrWrite(or) => &or.range,
             Work::Pattern(pattern) => &pattern.range,
             Work::Transfer(transfer) => &transfer.range,
             Work::Verify(verify) => &verify.range,
@@ -131,7 +145,7 @@ impl Context<'_> {
     /// The write is on the medium before it is read back.
     fn write_and_verify(&self, operands: &Transfer, check: ByteCheck) -> Result<Begun, Sense> {
         let Self { shape, memory, buffer, .. } = *self;
-        let range = transfer(shape, *self.is_started, memory, buffer, operands, true)?;
+        let range = transfer(shape, memory, buffer, operands, true)?;
         let verify = self.verify(range, check)?;
         Ok(Begun::work(Work::Transfer(work::Transfer {
             op: Op::Write { fua: true },
@@ -139,18 +153,40 @@ impl Context<'_> {
             data: buffer.offset,
             done: 0,
             then: Some(Verify { bytes: range.len, ..verify }),
+            bytes: range.len,
         })))
     }
 
+    /// The unit has no cache that could take blocks: GOOD, not CONDITION MET (SBC-4, PRE-FETCH:
+    /// "not all of the specified blocks were or will be transferred to the cache").
+    fn pre_fetch(&self, blocks: LbaRange) -> Result<Begun, Sense> {
+        self.shape.range(blocks).map(|_| Begun::Good(0))
+    }
+
+    /// As many descriptors as there is room for, at least one if there is any room.
+    fn lba_status(&self, operands: &LbaStatus) -> Result<Begun, Sense> {
+        let Self { shape, disk, .. } = *self;
+        if operands.report_type != 0 {
+            return Err(Sense::invalid_field_in_cdb(14, None));
+        }
+        shape.range(LbaRange { lba: operands.lba, blocks: 1 })?;
+        let room = u64::from(operands.allocation_length).min(self.buffer.len);
+        let room = room.saturating_sub(wire::HEADER_LEN as u64);
+        let most = (room / wire::DESCRIPTOR_LEN as u64).clamp(1, lba_status::MAX as u64);
+        let mut out = [0; wire::HEADER_LEN + lba_status::MAX * wire::DESCRIPTOR_LEN];
+        let states = LbaStates { disk, shape, next: operands.lba };
+        let len = wire::encode(states.take(most as usize), &mut out);
+        let data = out.get(..len).unwrap_or(&out);
+        self.data_in(data, operands.allocation_length as usize)
+    }
+
     fn synchronize_cache(&self, blocks: LbaRange, immediate: bool) -> Result<Begun, Sense> {
-        ready(*self.is_started)?;
         let range = self.shape.range(blocks)?;
         let flush = Flush { range, asked: false };
         Ok(if immediate { Begun::GoodAndFlush } else { Begun::Work(Work::Flush(flush)) })
     }
 
     fn unmap(&mut self, anchor: bool, parameter_list_length: u16) -> Result<Begun, Sense> {
-        ready(*self.is_started)?;
         if self.shape.discard.is_none() {
             return Err(Sense::INVALID_OPCODE);
         }
@@ -169,9 +205,10 @@ impl Context<'_> {
         Ok(Begun::Work(Work::Unmap(unmap)))
     }
 
+    /// WSNZ is 0: no blocks are those up to the end of the medium. There are no anchored blocks
+    /// (ANC_SUP is 0).
     fn write_same(&self, same: &WriteSame) -> Result<Begun, Sense> {
         let Self { shape, memory, buffer, .. } = *self;
-        ready(*self.is_started)?;
         if same.protect != 0 {
             return Err(Sense::invalid_field_in_cdb(1, Some(7)));
         }
@@ -182,10 +219,12 @@ impl Context<'_> {
             return Err(Sense::invalid_field_in_cdb(1, Some(3)));
         }
         let blocks = LbaRange { lba: same.lba, blocks: u64::from(same.blocks) };
+        shape.range(blocks)?;
+        let blocks = match same.blocks {
+            0 => LbaRange { blocks: shape.blocks - same.lba, ..blocks },
+            _ => blocks,
+        };
         let range = shape.range(blocks)?;
-        if range.len == 0 || range.len > MAX_WRITE_SAME_BYTES {
-            return Err(Sense::invalid_field_in_cdb(same.size.length_field(), None));
-        }
         if shape.read_only {
             return Err(Sense::WRITE_PROTECTED);
         }
@@ -198,29 +237,11 @@ impl Context<'_> {
         if is_zero && let Some((op, step)) = zeroing(shape, blocks, same.unmap) {
             return Ok(Begun::work(Work::Clear(Clear { op, range, step, done: 0, bytes })));
         }
+        if range.len > MAX_WRITE_SAME_BYTES {
+            return Err(Sense::invalid_field_in_cdb(same.size.length_field(), None));
+        }
         let data = (!is_zero).then_some(buffer.offset);
         Ok(Begun::work(Work::Pattern(Pattern { range, data, is_filled: false, done: 0, bytes })))
-    }
-
-    /// SBC-4, START STOP UNIT: power conditions and removable media are not supported. A stop
-    /// writes the cache to the medium, unless NO_FLUSH.
-    fn start_stop_unit(&mut self, operands: &StartStopUnit) -> Result<Begun, Sense> {
-        if operands.power_condition != 0 {
-            return Err(Sense::invalid_field_in_cdb(4, Some(7)));
-        }
-        if operands.load_eject {
-            return Err(Sense::invalid_field_in_cdb(4, Some(1)));
-        }
-        *self.is_started = operands.start;
-        if operands.start || operands.no_flush {
-            return Ok(Begun::Good(0));
-        }
-        let range = Range { offset: 0, len: 0 };
-        let flush = Flush { range, asked: false };
-        Ok(match operands.immediate {
-            true => Begun::GoodAndFlush,
-            false => Begun::Work(Work::Flush(flush)),
-        })
     }
 
     /// An answer of `data`, of which the initiator has room for `allocation_length` bytes.
@@ -235,19 +256,27 @@ impl Context<'_> {
     }
 }
 
+/// Whether the unit is started, and its medium there, is the host's to know: it outlives a driver. A
+/// stop writes the cache to the medium, unless NO_FLUSH (SBC-4, START STOP UNIT).
+fn start_stop_unit(operands: &StartStopUnit) -> Begun {
+    if operands.start || operands.no_flush {
+        return Begun::Good(0);
+    }
+    match operands.immediate {
+        true => Begun::GoodAndFlush,
+        false => {
+            Begun::Work(Work::Flush(Flush { range: Range { offset: 0, len: 0 }, asked: false }))
+        }
+    }
+}
+
 /// The checks that all commands to blocks have in common.
 #[inline]
-fn medium(shape: &Shape, is_started: bool, transfer: &Transfer) -> Result<Range, Sense> {
-    ready(is_started)?;
+fn medium(shape: &Shape, transfer: &Transfer) -> Result<Range, Sense> {
     if transfer.protect != 0 {
         return Err(Sense::invalid_field_in_cdb(1, Some(7)));
     }
     shape.range(LbaRange { lba: transfer.lba, blocks: u64::from(transfer.blocks) })
-}
-
-#[inline]
-const fn ready(is_started: bool) -> Result<(), Sense> {
-    if is_started { Ok(()) } else { Err(Sense::NOT_READY_INITIALIZING_COMMAND_REQUIRED) }
 }
 
 /// The operation that makes a range read as zeroes without data, and its longest step; a discard

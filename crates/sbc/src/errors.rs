@@ -13,14 +13,18 @@ pub enum Access {
     Write,
 }
 
-/// The status and sense data of a disk's error: the one place where this is decided.
+/// The status and sense data of a disk's error: the one place where this is decided;
+/// `docs/disk-errors.md` tells it to administrators, beginning with what the kernel says.
 ///
 /// | disk | status | sense | why |
 /// |---|---|---|---|
 /// | `Medium`, reading | CHECK CONDITION | 3h/11h/00h UNRECOVERED READ ERROR, INFORMATION = LBA | SBC-4 4.18 |
 /// | `Medium`, writing | CHECK CONDITION | 3h/0Ch/00h WRITE ERROR, INFORMATION = LBA | SBC-4 4.18 |
+/// | `Integrity` | CHECK CONDITION | 3h/10h/01h LOGICAL BLOCK GUARD CHECK FAILED, INFORMATION = LBA | SBC-4 4.18; another read does not help |
 /// | `NoSpace` | CHECK CONDITION | 7h/27h/07h SPACE ALLOCATION FAILED WRITE PROTECT | SBC-4 4.7.3 |
 /// | `Gone` | CHECK CONDITION | 4h/3Eh/01h LOGICAL UNIT FAILURE | does not come back: initiators fail over at once instead of waiting, as for NOT READY (SPC-6 annex F) |
+/// | `Timeout` | CHECK CONDITION | 4h/3Eh/02h TIMEOUT ON LOGICAL UNIT | SPC-6 annex F |
+/// | `Unreachable` | CHECK CONDITION | 2h/08h/00h LOGICAL UNIT COMMUNICATION FAILURE | may come back: initiators retry |
 /// | `ReadOnly` | CHECK CONDITION | 7h/27h/00h WRITE PROTECTED | SBC-4 4.14 |
 /// | `OutOfRange` | CHECK CONDITION | 5h/21h/00h LOGICAL BLOCK ADDRESS OUT OF RANGE | SBC-4 4.18 |
 /// | `Unsupported` | CHECK CONDITION | 5h/20h/00h INVALID COMMAND OPERATION CODE | SPC-6 4.2.2 |
@@ -34,6 +38,9 @@ pub fn status_of(error: DiskError, access: Access, block_size: u32) -> (Status, 
             Sense::unrecovered_read_error(at / u64::from(block_size))
         }
         (DiskError::Medium { at }, Access::Write) => Sense::write_error(at / u64::from(block_size)),
+        (DiskError::Integrity { at }, _) => Sense::guard_check_failed(at / u64::from(block_size)),
+        (DiskError::Timeout, _) => Sense::TIMEOUT_ON_LOGICAL_UNIT,
+        (DiskError::Unreachable, _) => Sense::LOGICAL_UNIT_COMMUNICATION_FAILURE,
         (DiskError::NoSpace, _) => Sense::SPACE_ALLOCATION_FAILED,
         (DiskError::Gone, _) => Sense::LOGICAL_UNIT_FAILURE,
         (DiskError::ReadOnly, _) => Sense::WRITE_PROTECTED,
@@ -110,6 +117,9 @@ mod tests {
         assert_eq!(of(DiskError::Medium { at }, Access::Write), check(Sense::write_error(3)));
         for access in [Access::Read, Access::Write] {
             let table = [
+                (DiskError::Integrity { at }, Sense::guard_check_failed(3)),
+                (DiskError::Timeout, Sense::TIMEOUT_ON_LOGICAL_UNIT),
+                (DiskError::Unreachable, Sense::LOGICAL_UNIT_COMMUNICATION_FAILURE),
                 (DiskError::NoSpace, Sense::SPACE_ALLOCATION_FAILED),
                 (DiskError::Gone, Sense::LOGICAL_UNIT_FAILURE),
                 (DiskError::ReadOnly, Sense::WRITE_PROTECTED),

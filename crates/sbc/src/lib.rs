@@ -22,8 +22,9 @@
 //! | `scratch` | memory for commands that read what the initiator does not get |
 //!
 //! **What is answered here**: READ and WRITE (6, 10, 12, 16), VERIFY and WRITE AND VERIFY (10, 12,
-//! 16), SYNCHRONIZE CACHE (10, 16), UNMAP, WRITE SAME (10, 16), START STOP UNIT, TEST UNIT READY,
-//! READ CAPACITY (10, 16). Everything else is the host's (`outboard-spc`), and is refused with
+//! 16), WRITE SAME (10, 16), WRITE ATOMIC (16), ORWRITE (16), COMPARE AND WRITE, SYNCHRONIZE CACHE
+//! (10, 16), PRE-FETCH (10, 16), UNMAP, GET LBA STATUS (16), READ CAPACITY (10, 16), TEST UNIT READY,
+//! and of START STOP UNIT the flush that a stop asks for. Everything else is the host's (`outboard-spc`), and is refused with
 //! INVALID COMMAND OPERATION CODE.
 //!
 //! **Length.** The host has already cut the buffer to what initiator and transport allow: a command

@@ -3,9 +3,13 @@
 use outboard_disk::Limits;
 use outboard_scsi::capacity::Capacity;
 
-/// Most bytes of one WRITE SAME: more would keep an initiator waiting beyond its patience where the
-/// disk has to write them all.
-pub const MAX_WRITE_SAME_BYTES: u64 = 128 << 20;
+/// Most bytes of a WRITE SAME that has to be written: more would keep an initiator waiting beyond
+/// its patience, at 30 MB/s. Zeroes that a disk makes without data have no limit.
+pub const MAX_WRITE_SAME_BYTES: u64 = 1 << 30;
+/// Most blocks of one COMPARE AND WRITE: what the VPD page's field holds.
+pub const MAX_COMPARE_AND_WRITE_BLOCKS: u8 = 255;
+/// Most bytes of one WRITE ATOMIC.
+pub const MAX_ATOMIC_BYTES: u64 = 1 << 20;
 /// Most descriptors of one UNMAP.
 pub const MAX_UNMAP_DESCRIPTORS: u32 = 256;
 
@@ -33,8 +37,16 @@ pub struct UnitReport {
     pub rotational: bool,
     /// LBPU and LBPWS of VPD page B2h and their limits; `None`: UNMAP is refused
     pub unmap: Option<UnmapReport>,
-    /// MAXIMUM WRITE SAME LENGTH of VPD page B0h; WSNZ is 1: a WRITE SAME of 0 blocks is refused
+    /// MAXIMUM WRITE SAME LENGTH of VPD page B0h, 0: none is reported, for it depends on the data
+    /// ([`MAX_WRITE_SAME_BYTES`]). WSNZ is 0: a WRITE SAME of 0 blocks goes to the end of the medium
     pub max_write_same_blocks: u64,
+    /// MAXIMUM COMPARE AND WRITE LENGTH of VPD page B0h
+    pub max_compare_and_write_blocks: u8,
+    /// MAXIMUM ATOMIC TRANSFER LENGTH of VPD page B0h, a multiple of the next; 0: WRITE ATOMIC is
+    /// refused. There are no atomic boundaries.
+    pub max_atomic_blocks: u64,
+    /// ATOMIC ALIGNMENT and ATOMIC TRANSFER LENGTH GRANULARITY of VPD page B0h: a physical block
+    pub atomic_granularity_blocks: u64,
 }
 
 /// How blocks are given back.
@@ -55,6 +67,8 @@ impl UnitReport {
     /// What follows from a disk's limits.
     pub(crate) fn new(limits: &Limits) -> Self {
         let block = u64::from(limits.block_size);
+        let physical = u64::from(limits.physical_block_size.max(limits.block_size));
+        let atomic = limits.max_transfer.min(MAX_ATOMIC_BYTES) / physical * physical;
         Self {
             block_size_bytes: limits.block_size,
             physical_block_size_bytes: limits.physical_block_size.max(limits.block_size),
@@ -70,7 +84,10 @@ impl UnitReport {
                 max_blocks: u32::MAX,
                 reads_zeroes: discard.reads_zeroes,
             }),
-            max_write_same_blocks: MAX_WRITE_SAME_BYTES / block,
+            max_write_same_blocks: 0,
+            max_compare_and_write_blocks: MAX_COMPARE_AND_WRITE_BLOCKS,
+            max_atomic_blocks: atomic / block,
+            atomic_granularity_blocks: physical / block,
         }
     }
 
@@ -105,7 +122,7 @@ mod tests {
         let report = UnitReport::new(&limits);
         assert_eq!((report.blocks, report.optimal_transfer_blocks), (2048, 256));
         assert_eq!(report.unmap.unwrap().granularity_blocks, 128);
-        assert_eq!(report.max_write_same_blocks, 262_144);
+        assert_eq!((report.max_atomic_blocks, report.atomic_granularity_blocks), (2048, 8));
         let capacity = report.capacity();
         assert_eq!((capacity.physical_exponent, capacity.blocks), (3, 2048));
         assert!(capacity.provisioned && capacity.unmapped_reads_zeros);

@@ -6,6 +6,7 @@ use outboard_scsi::command::LbaRange;
 use outboard_slots::Memory;
 
 use crate::errors::SbcError;
+use crate::report::MAX_ATOMIC_BYTES;
 use crate::task::BufferRange;
 
 /// Longest step of a command, so that an abort finds a gap and a segment's length fits 32 bits.
@@ -26,6 +27,10 @@ pub(crate) struct Shape {
     pub(crate) discard: Option<Discard>,
     pub(crate) write_zeroes: bool,
     pub(crate) read_only: bool,
+    /// most bytes of one atomic write
+    pub(crate) atomic: u64,
+    /// alignment and granularity of atomic writes: a physical block
+    pub(crate) atomic_granularity: u64,
 }
 
 /// A range of the disk in bytes: whole blocks inside of it.
@@ -43,6 +48,7 @@ impl Shape {
         if !matches!(block_size, 512 | 4096) || len == 0 || max_transfer < block {
             return Err(SbcError::Disk { block_size, blocks, max_transfer });
         }
+        let physical = u64::from(limits.physical_block_size.max(block_size));
         let discard = limits.discard.map(|discard| {
             let granularity = discard.granularity.max(block).next_multiple_of(block);
             let most = discard.max_bytes.clamp(block, MAX_STEP_BYTES);
@@ -59,7 +65,14 @@ impl Shape {
             discard,
             write_zeroes: limits.write_zeroes,
             read_only: limits.read_only,
+            atomic: limits.max_transfer.min(MAX_ATOMIC_BYTES) / physical * physical,
+            atomic_granularity: physical,
         })
+    }
+
+    /// Whether UNMAP zeroes its ranges instead of discarding them.
+    pub(crate) fn unmaps_by_zeroing(&self) -> bool {
+        self.write_zeroes && self.discard.is_some_and(|discard| discard.reads_zeroes)
     }
 
     pub(crate) fn block(&self) -> u64 {

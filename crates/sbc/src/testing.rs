@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use outboard_disk::contract::TAG_LIMIT;
-use outboard_disk::{Completion, Disk, DiskError, Engine, Limits, Op, Rejected, Request, Segment};
+use outboard_disk::{
+    Allocation, Completion, Disk, DiskError, Engine, Limits, Op, Rejected, Request, Segment,
+};
 use outboard_scsi::command::build::Cdb;
 use outboard_slots::Memory;
 
@@ -74,6 +76,8 @@ pub(crate) struct Seen {
     pub(crate) bytes: Vec<u8>,
     /// every accepted request: operation, offset, length
     pub(crate) asked: Vec<(Op, u64, u64)>,
+    /// blocks of zeroes count as holes
+    pub(crate) tells_holes: bool,
     /// nothing completes
     pub(crate) stopped: bool,
     /// the next requests that end fail with these; `None`: do not
@@ -199,6 +203,17 @@ impl Disk for TestDisk {
 
     fn in_flight(&self) -> u32 {
         self.held.len() as u32
+    }
+
+    fn allocation(&self, offset: u64) -> Allocation {
+        let seen = self.seen.lock().unwrap();
+        let block = self.limits.block_size as usize;
+        let mut states = seen.bytes[offset as usize..]
+            .chunks(block)
+            .map(|block| !seen.tells_holes || block.iter().any(|&byte| byte != 0));
+        let mapped = states.next().unwrap_or(true);
+        let more = states.take_while(|&state| state == mapped).count();
+        Allocation { mapped, len: ((more + 1) * block) as u64 }
     }
 }
 

@@ -28,7 +28,6 @@ pub struct LogicalUnit {
     disk: Box<dyn Disk>,
     shape: Shape,
     report: UnitReport,
-    is_started: bool,
     slots: Vec<Slot>,
     steps: Vec<Option<Steps>>,
     in_flight: u32,
@@ -79,7 +78,7 @@ const FREE: Slot = Slot {
 };
 
 impl LogicalUnit {
-    /// A started logical unit of `capacity` task slots (1 to [`MAX_CAPACITY`]) over `disk`.
+    /// A logical unit of `capacity` task slots (1 to [`MAX_CAPACITY`]) over `disk`.
     ///
     /// # Errors
     /// A capacity, disk or scratch range that cannot be: see [`SbcError`].
@@ -95,7 +94,6 @@ impl LogicalUnit {
             shape: Shape::new(disk.limits())?,
             report: UnitReport::new(disk.limits()),
             scratch: Scratch::new(scratch, disk.limits())?,
-            is_started: true,
             slots: vec![FREE; capacity],
             steps: (0..capacity).map(|_| None).collect(),
             in_flight: 0,
@@ -112,7 +110,7 @@ impl LogicalUnit {
         })
     }
 
-    /// Starts a task. Its outcome is appended to `out` here or by a later [`LogicalUnit::poll`].
+    /// Starts a task, or ends it with the deferred error of an earlier one. Its outcome is appended to `out` here or by a later [`LogicalUnit::poll`].
     ///
     /// # Errors
     /// The slot does not exist or is in use: nothing is started, no outcome comes.
@@ -131,6 +129,10 @@ impl LogicalUnit {
                 return Err(SbcError::SlotInUse { id: task.id });
             }
             Some(_) => {}
+        }
+        if self.deferred.is_some() {
+            self.report_deferred(task.id, out);
+            return Ok(());
         }
         let started = match parse(task.cdb) {
             Ok(Command::Read(transfer)) => self.transfer(engine, &task, &transfer, Op::Read, out),
@@ -216,10 +218,13 @@ impl LogicalUnit {
         &self.report
     }
 
-    /// The error of a flush whose command had been answered at once (IMMED), once: a deferred error
-    /// for the next command (SPC-6 4.4.7).
-    pub const fn take_deferred_error(&mut self) -> Option<Sense> {
-        self.deferred.take()
+    /// The error of a flush whose command had been answered at once (IMMED) ends the next command,
+    /// which is not executed (SPC-6 4.4.7: deferred errors).
+    #[cold]
+    fn report_deferred(&mut self, id: u16, out: &mut Vec<Outcome>) {
+        if let Some(sense) = self.deferred.take() {
+            out.push(Outcome::check(id, sense));
+        }
     }
 
     /// Completions of the disk that belong to no request: 0 unless the disk breaks its contract.

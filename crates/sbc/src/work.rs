@@ -10,10 +10,12 @@ use outboard_slots::Memory;
 
 use crate::shape::{Range, Shape};
 
+mod modify;
 mod pattern;
 mod unmap;
 mod verify;
 
+pub(crate) use modify::{CompareAndWrite, OrWrite};
 pub(crate) use pattern::Pattern;
 pub(crate) use unmap::{MAX_LIST_BYTES, Unmap};
 pub(crate) use verify::Verify;
@@ -28,7 +30,9 @@ const TRANSFER_WINDOW: u16 = 8;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Work {
     Clear(Clear),
+    CompareAndWrite(CompareAndWrite),
     Flush(Flush),
+    OrWrite(OrWrite),
     Pattern(Pattern),
     Transfer(Transfer),
     Unmap(Unmap),
@@ -82,7 +86,7 @@ pub(crate) struct Tools<'a> {
     pub(crate) parameters: &'a mut Vec<u8>,
 }
 
-/// READ, WRITE, and the first half of WRITE AND VERIFY.
+/// READ, WRITE, the first half of WRITE AND VERIFY, the second half of COMPARE AND WRITE.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Transfer {
     pub(crate) op: Op,
@@ -93,6 +97,8 @@ pub(crate) struct Transfer {
     pub(crate) done: u64,
     /// what is verified afterwards
     pub(crate) then: Option<Verify>,
+    /// bytes transferred from or to the initiator when all has gone well
+    pub(crate) bytes: u64,
 }
 
 /// A range that is zeroed or discarded, without data.
@@ -117,7 +123,10 @@ pub(crate) struct Flush {
 impl Work {
     /// Whether it needs a piece of scratch memory before its next step.
     pub(crate) const fn needs_scratch(&self) -> bool {
-        matches!(self, Self::Pattern(_) | Self::Verify(_))
+        matches!(
+            self,
+            Self::CompareAndWrite(_) | Self::OrWrite(_) | Self::Pattern(_) | Self::Verify(_)
+        )
     }
 
     /// What comes next while `pending` steps are in flight.
@@ -131,13 +140,21 @@ impl Work {
             *self = Self::Verify(verify);
             return Next::Again;
         }
+        if let Self::CompareAndWrite(compare) = self
+            && compare.verify.is_done()
+        {
+            *self = Self::Transfer(compare.write);
+            return Next::Again;
+        }
         let window = if matches!(self, Self::Transfer(_)) { TRANSFER_WINDOW } else { 1 };
         if pending >= window {
             return Next::Wait;
         }
         match self {
             Self::Clear(clear) => clear.next(),
+            Self::CompareAndWrite(compare) => compare.verify.next(tools),
             Self::Flush(flush) => flush.next(),
+            Self::OrWrite(or) => or.next(tools),
             Self::Pattern(pattern) => pattern.next(tools),
             Self::Transfer(transfer) => transfer.next(tools),
             Self::Unmap(unmap) => unmap.next(tools),
@@ -153,13 +170,15 @@ impl Work {
             Self::Pattern(pattern) => pattern.done += step.range.len,
             Self::Transfer(transfer) => transfer.done += step.range.len,
             Self::Unmap(unmap) => unmap.submitted(step),
-            Self::Verify(_) => {}
+            Self::CompareAndWrite(_) | Self::OrWrite(_) | Self::Verify(_) => {}
         }
     }
 
     /// A step has ended well; data is where it should be.
     pub(crate) fn ended(&mut self, tools: &mut Tools<'_>) -> Result<(), Failure> {
         match self {
+            Self::CompareAndWrite(compare) => compare.ended(tools),
+            Self::OrWrite(or) => or.ended(tools),
             Self::Verify(verify) => verify.ended(tools),
             _ => Ok(()),
         }
@@ -175,16 +194,23 @@ impl Work {
 
     /// Whether disk errors are errors of reading.
     pub(crate) const fn reads(&self) -> bool {
-        matches!(self, Self::Verify(_) | Self::Transfer(Transfer { op: Op::Read, .. }))
+        match self {
+            Self::CompareAndWrite(_) | Self::Verify(_) => true,
+            Self::OrWrite(or) => or.reads(),
+            Self::Transfer(transfer) => matches!(transfer.op, Op::Read),
+            _ => false,
+        }
     }
 
     /// Bytes transferred from or to the initiator when all has gone well.
     pub(crate) const fn bytes(&self) -> u64 {
         match self {
             Self::Clear(clear) => clear.bytes,
+            Self::CompareAndWrite(compare) => compare.write.bytes,
+            Self::OrWrite(or) => or.range.len,
             Self::Flush(_) => 0,
             Self::Pattern(pattern) => pattern.bytes,
-            Self::Transfer(transfer) => transfer.range.len,
+            Self::Transfer(transfer) => transfer.bytes,
             Self::Unmap(unmap) => unmap.bytes(),
             Self::Verify(verify) => verify.bytes,
         }

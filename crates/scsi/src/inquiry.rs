@@ -20,6 +20,8 @@ pub struct StandardInquiry {
     pub third_party_copy: bool,
     /// MULTIP: more than one target port.
     pub multi_port: bool,
+    /// RMB: the medium can be removed.
+    pub removable: bool,
 }
 
 /// PERIPHERAL QUALIFIER and PERIPHERAL DEVICE TYPE.
@@ -57,11 +59,12 @@ impl StandardInquiry {
     /// The data, with VERSION and version descriptors of SAM-6, SPC-4 and SBC-3: the newest that
     /// initiators know by these fields. Later features show in their own bits and pages.
     ///
-    /// RMB = 0, NORMACA = 0, HISUP = 1, CMDQUE = 1, PROTECT = 0.
+    /// NORMACA = 0, HISUP = 1, CMDQUE = 1, PROTECT = 0.
     #[must_use]
     pub fn encode(&self) -> [u8; STANDARD_LEN] {
         let mut data = [0; STANDARD_LEN];
         data[0] = self.peripheral.byte();
+        data[1] = if self.removable { RMB } else { 0 };
         data[2] = VERSION_SPC_4;
         data[3] = HISUP | RESPONSE_DATA_FORMAT;
         data[4] = STANDARD_LEN as u8 - 5;
@@ -84,7 +87,8 @@ impl StandardInquiry {
     /// Reads standard INQUIRY data; `None` without the mandatory 36 bytes.
     #[must_use]
     pub fn parse(data: &[u8]) -> Option<Self> {
-        let (&[peripheral, _, _, _, _, tpgs, flags, _], rest) = data.split_first_chunk::<8>()?;
+        let (&[peripheral, removable, _, _, _, tpgs, flags, _], rest) =
+            data.split_first_chunk::<8>()?;
         let (&vendor, rest) = rest.split_first_chunk()?;
         let (&product, rest) = rest.split_first_chunk()?;
         Some(Self {
@@ -95,6 +99,7 @@ impl StandardInquiry {
             target_port_groups: (tpgs >> 4) & 0x03,
             third_party_copy: tpgs & THREE_PC != 0,
             multi_port: flags & MULTIP != 0,
+            removable: removable & RMB != 0,
         })
     }
 }
@@ -122,6 +127,7 @@ pub fn is_printable_ascii(text: &str) -> bool {
 /// VERSION: complies with SPC-4 (INCITS 513). Conformance suites refuse values they do not know,
 /// 07h (SPC-5) among them.
 const VERSION_SPC_4: u8 = 0x06;
+const RMB: u8 = 0x80;
 const HISUP: u8 = 0x10;
 const RESPONSE_DATA_FORMAT: u8 = 0x02;
 const THREE_PC: u8 = 0x08;
@@ -145,6 +151,7 @@ mod tests {
             target_port_groups: 0,
             third_party_copy: false,
             multi_port: false,
+            removable: false,
         }
     }
 
@@ -178,11 +185,12 @@ mod tests {
         fn round_trips(
             vendor: [u8; 8], product: [u8; 16], revision: [u8; 4],
             target_port_groups in 0_u8..4, third_party_copy: bool, multi_port: bool,
+            removable: bool,
         ) {
             let peripheral = Peripheral::DISK;
             let inquiry = StandardInquiry {
                 peripheral, vendor, product, revision,
-                target_port_groups, third_party_copy, multi_port,
+                target_port_groups, third_party_copy, multi_port, removable,
             };
             prop_assert_eq!(StandardInquiry::parse(&inquiry.encode()), Some(inquiry));
         }

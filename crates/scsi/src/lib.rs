@@ -12,11 +12,19 @@
 //! | [`task`] | task attributes, task management functions | SAM-6 clauses 8 and 7 |
 //! | [`lun`] | logical unit numbers | SAM-6 4.7 |
 //! | [`inquiry`] | standard INQUIRY data | SPC-6, INQUIRY |
-//! | [`vpd`] | vital product data pages 00h, 80h, 83h, B0h, B1h, B2h | SPC-6 7.7, SBC-4 clause 6 |
+//! | [`vpd`] | vital product data pages 00h, 80h, 83h, 85h to 88h, B0h, B1h, B2h | SPC-6 7.7, SBC-4 clause 6 |
+//! | [`log`] | log pages: error counters | SPC-6 7.3 |
+//! | [`opcodes`] | supported operation codes and task management functions | SPC-6, REPORT SUPPORTED OPERATION CODES |
 //! | [`mode`] | mode parameters: header, block descriptors, pages | SPC-6 7.5, SBC-4 clause 6 |
 //! | [`capacity`] | READ CAPACITY data | SBC-4, READ CAPACITY |
 //! | [`report_luns`] | REPORT LUNS data | SPC-6, REPORT LUNS |
+//! | [`persistent_reserve`] | PERSISTENT RESERVE IN and OUT data | SPC-6 |
+//! | [`transport_id`] | TransportIDs of iSCSI initiator ports | SPC-6 7.6.4 |
+//! | [`alua`] | REPORT and SET TARGET PORT GROUPS data | SPC-6 |
 //! | [`unmap`] | UNMAP parameter list | SBC-4, UNMAP |
+//! | [`copy`] | EXTENDED COPY and RECEIVE COPY RESULTS data | SPC-4, EXTENDED COPY(LID1) |
+//! | [`sanitize`] | SANITIZE parameter list | SBC-4, SANITIZE |
+//! | [`lba_status`] | GET LBA STATUS data | SBC-4, GET LBA STATUS |
 //!
 //! Commands are cited by name: their clause numbers change from revision to revision.
 //!
@@ -27,16 +35,24 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod alua;
 mod bytes;
 pub mod capacity;
 pub mod command;
+pub mod copy;
 pub mod inquiry;
+pub mod lba_status;
+pub mod log;
 pub mod lun;
 pub mod mode;
+pub mod opcodes;
+pub mod persistent_reserve;
 pub mod report_luns;
+pub mod sanitize;
 pub mod sense;
 pub mod status;
 pub mod task;
+pub mod transport_id;
 pub mod unmap;
 pub mod vpd;
 

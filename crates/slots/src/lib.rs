@@ -1,8 +1,9 @@
 //! The region that a host and one driver process share: command and response slots, index rings,
 //! doorbells and the buffer pool, in one sealed memfd that each side maps once.
 //!
-//! Unsafe code of the task path lives here and nowhere above: [`memory`] (the mapping) and
-//! [`region`] (typed views of it). Everything read from a region is a *copy*: no reference into
+//! Unsafe code of the task path lives here and nowhere above: [`memory`] (the mapping),
+//! [`region`] (typed views of it), [`socket`] (payload between sockets and memory) and [`wait`]
+//! (one sleep for all). Everything read from a region is a *copy*: no reference into
 //! shared memory is ever formed, except to atomic index words.
 
 pub mod doorbell;
@@ -10,9 +11,11 @@ pub mod layout;
 pub mod memory;
 pub mod region;
 pub mod ring;
+pub mod socket;
 pub mod spin;
 pub mod task;
 pub mod time;
+pub mod wait;
 
 pub use doorbell::SleepFlag;
 pub use layout::{Layout, MAX_BUNDLE, MAX_QUEUES, MAX_SLOTS, RegionConfig};

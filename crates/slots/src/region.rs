@@ -52,18 +52,34 @@ impl Region {
     pub fn create(config: RegionConfig) -> Result<Self, RegionError> {
         let layout = Layout::new(config)?;
         let memory = Memory::create("outboard-region", layout.len as usize)?;
+        let region = Self { memory, layout };
+        region.write_header()?;
+        Ok(region)
+    }
+
+    /// Host: as new for the successor of a driver that is gone for certain; the buffers keep their
+    /// content. Rings are empty, flags are down, whatever the predecessor wrote there.
+    pub fn renew(&self) -> Result<(), RegionError> {
+        let rings_end = self.layout.commands;
+        let words = self.layout.words;
+        self.memory.fill(words, (rings_end - words) as usize, 0)?;
+        self.write_header()
+    }
+
+    fn write_header(&self) -> Result<(), RegionError> {
+        let config = &self.layout.config;
         let header = [
             MAGIC,
             LAYOUT_VERSION,
-            u64::from(layout.config.slots_per_queue),
-            u64::from(layout.config.queues),
-            layout.config.pool_bytes,
-            layout.config.scratch_bytes,
+            u64::from(config.slots_per_queue),
+            u64::from(config.queues),
+            config.pool_bytes,
+            config.scratch_bytes,
         ];
         for (i, value) in header.into_iter().enumerate() {
-            memory.write(i as u64 * 8, &value.to_le_bytes())?;
+            self.memory.write(i as u64 * 8, &value.to_le_bytes())?;
         }
-        Ok(Self { memory, layout })
+        Ok(())
     }
 
     /// Driver: the region behind a descriptor that the host passed.

@@ -1,20 +1,32 @@
 //! Answers from the host's own state.
 
+use outboard_scsi::command::{ModeSelect, ReadDefectData};
+use outboard_scsi::copy::{THIRD_PARTY_COPY, third_party_copy};
 use outboard_scsi::inquiry::{Peripheral, StandardInquiry};
 use outboard_scsi::vpd::{self, Association, Designator, DesignatorValue};
-use outboard_scsi::{Command, Lun, Sense, report_luns as luns};
+use outboard_scsi::{Command, Lun, Sense, opcodes, report_luns as luns};
 
-use crate::target::Target;
+use crate::alua;
+use crate::attention::UnitAttention;
+use crate::copy;
+use crate::nexus::NexusId;
+use crate::power;
+use crate::reservation;
+use crate::sanitize;
+use crate::support;
+use crate::target::{Scope, Target, TargetPort};
 use crate::unit::LogicalUnit;
-use crate::verdict::Verdict;
+use crate::verdict::{Response, Verdict};
 
 /// The answer to a command that is for the host, on a unit without unit attention.
 pub(crate) fn from_host(
-    target: &Target,
-    unit: &LogicalUnit,
+    target: &mut Target,
+    nexus: NexusId,
     port: u16,
+    lun: Lun,
     command: &Command,
 ) -> Verdict {
+    let Some(unit) = target.unit(lun) else { return Sense::LOGICAL_UNIT_NOT_SUPPORTED.into() };
     match *command {
         Command::TestUnitReady => when_ready(unit, || Verdict::good(Vec::new())),
         Command::ReadCapacity10 => {
@@ -35,8 +47,69 @@ pub(crate) fn from_host(
         Command::ReportLuns { select_report, allocation_length } => {
             report_luns(target, select_report, allocation_length)
         }
+        Command::LogSense(request) => {
+            written(u32::from(request.allocation_length), |out| unit.log_sense(&request, out))
+        }
+        Command::ReportSupportedOpcodes(request) => {
+            written(request.allocation_length, |out| support::report(unit, &request, out))
+        }
+        Command::ReportSupportedTaskManagementFunctions { extended, allocation_length } => {
+            written(allocation_length, |out| {
+                Ok(opcodes::report_task_management_functions(extended, out))
+            })
+        }
+        Command::ReadDefectData(request) => when_ready(unit, || defect_data(&request)),
+        Command::StartStopUnit(operands) => power::start_stop(target, nexus, lun, &operands),
+        Command::PreventAllowMediumRemoval { prevent } => {
+            power::prevent(target, nexus, lun, prevent).into()
+        }
+        _ => with_parameters(target, nexus, lun, command, &[]).into(),
+    }
+}
+
+/// The answer to a command of the host that came with a parameter list.
+pub(crate) fn with_parameters(
+    target: &mut Target,
+    nexus: NexusId,
+    lun: Lun,
+    command: &Command,
+    bytes: &[u8],
+) -> Response {
+    if let Command::ModeSelect(request) = command {
+        return mode_select(target, nexus, lun, request, bytes).into();
+    }
+    reservation::answer(target, nexus, lun, command, bytes)
+        .or_else(|| alua::answer(target, nexus, lun, command, bytes))
+        .or_else(|| copy::answer(target, nexus, lun, command, bytes))
+        .or_else(|| sanitize::answer(target, lun, command, bytes))
         // Further variants are parsed before they are supported here.
-        _ => Sense::INVALID_OPCODE.into(),
+        .unwrap_or_else(|| Sense::INVALID_OPCODE.into())
+}
+
+/// MODE SELECT; the other nexuses are told what changed.
+fn mode_select(
+    target: &mut Target,
+    nexus: NexusId,
+    lun: Lun,
+    request: &ModeSelect,
+    list: &[u8],
+) -> Result<(), Sense> {
+    let unit = target.unit_mut(lun).map_err(|_| Sense::LOGICAL_UNIT_NOT_SUPPORTED)?;
+    if unit.mode_select(request, list)? {
+        let scope = Scope::AllBut(nexus);
+        let _ = target.establish(lun, scope, UnitAttention::ModeParametersChanged);
+    }
+    Ok(())
+}
+
+/// READ DEFECT DATA: the host knows of no defects, in whatever format.
+fn defect_data(request: &ReadDefectData) -> Verdict {
+    let lists = u8::from(request.primary) << 4 | u8::from(request.grown) << 3;
+    let flags = lists | request.format & 0x07;
+    if request.twelve {
+        data(&[0, flags, 0, 0, 0, 0, 0, 0], request.allocation_length)
+    } else {
+        data(&[0, flags, 0, 0], request.allocation_length)
     }
 }
 
@@ -52,6 +125,7 @@ pub(crate) fn without_unit(target: &Target, parsed: Result<Command, Sense>) -> V
                 target_port_groups: 0,
                 third_party_copy: false,
                 multi_port: target.ports().len() > 1,
+                removable: false,
             };
             data(&inquiry.encode(), allocation_length)
         }
@@ -112,9 +186,10 @@ fn standard_inquiry(target: &Target, unit: &LogicalUnit) -> StandardInquiry {
         vendor: identity.vendor(),
         product: identity.product(),
         revision: identity.revision(),
-        target_port_groups: 0,
-        third_party_copy: false,
+        target_port_groups: alua::TPGS,
+        third_party_copy: true,
         multi_port: target.ports().len() > 1,
+        removable: unit.config().removable,
     }
 }
 
@@ -134,6 +209,26 @@ fn vpd_page(
             let designators = identity.designators().chain(port_designators(target, port));
             vpd::device_identification(disk, designators, out)
         }
+        vpd::MANAGEMENT_NETWORK_ADDRESSES => vpd::management_network_addresses(disk, out),
+        vpd::EXTENDED_INQUIRY => vpd::ExtendedInquiry {
+            volatile_cache: unit.config().volatile_cache,
+            revert_to_defaults: true,
+            max_sense_len: SENSE_LEN_MAX,
+        }
+        .encode(disk, out),
+        vpd::MODE_PAGE_POLICY => vpd::mode_page_policy(disk, out),
+        vpd::SCSI_PORTS => {
+            let names: Vec<(u16, Vec<Designator<'_>>)> = target
+                .ports()
+                .iter()
+                .map(|port| (port.relative_id, port_name(port).into_iter().collect()))
+                .collect();
+            let ports = names
+                .iter()
+                .map(|(relative_id, names)| vpd::Port { relative_id: *relative_id, names });
+            vpd::scsi_ports(disk, ports, out)
+        }
+        THIRD_PARTY_COPY => third_party_copy(disk, &copy::operating_parameters(unit), out),
         vpd::BLOCK_LIMITS => unit.block_limits().encode(disk, out),
         vpd::BLOCK_DEVICE_CHARACTERISTICS => unit.characteristics().encode(disk, out),
         vpd::LOGICAL_BLOCK_PROVISIONING => unit.provisioning().encode(disk, out),
@@ -147,6 +242,9 @@ fn port_designators(target: &Target, port: u16) -> impl Iterator<Item = Designat
     let protocol = port.map(|port| port.protocol);
     let of_port = |value| Designator { association: Association::TargetPort, protocol, value };
     let id = port.map(|port| of_port(DesignatorValue::RelativeTargetPort(port.relative_id)));
+    let group = port
+        .and_then(|port| target.group_of(port.relative_id))
+        .map(|group| of_port(DesignatorValue::TargetPortGroup(group)));
     let name = port
         .filter(|port| !port.name.is_empty())
         .map(|port| of_port(DesignatorValue::ScsiName(&port.name)));
@@ -155,7 +253,16 @@ fn port_designators(target: &Target, port: u16) -> impl Iterator<Item = Designat
         protocol,
         value: DesignatorValue::ScsiName(target.name()),
     });
-    [id, name, device].into_iter().flatten()
+    [id, group, name, device].into_iter().flatten()
+}
+
+/// The SCSI name of a port.
+fn port_name(port: &TargetPort) -> Option<Designator<'_>> {
+    (!port.name.is_empty()).then(|| Designator {
+        association: Association::TargetPort,
+        protocol: Some(port.protocol),
+        value: DesignatorValue::ScsiName(&port.name),
+    })
 }
 
 fn when_ready(unit: &LogicalUnit, answer: impl FnOnce() -> Verdict) -> Verdict {
@@ -193,14 +300,22 @@ fn length(allocation_length: u32) -> usize {
     usize::try_from(allocation_length).unwrap_or(usize::MAX)
 }
 
-/// Bytes of the longest answer but REPORT LUNS: VPD page 83h, seven designators of at most 259
-/// bytes.
-const ANSWER_LEN_MAX: usize = 2048;
+/// Bytes of the longest answer but REPORT LUNS: VPD page 88h, which names 30 ports at most, each
+/// in 272 bytes.
+const ANSWER_LEN_MAX: usize = 8192;
 
-const VPD_PAGES: [u8; 6] = [
+/// Bytes of the longest sense data.
+const SENSE_LEN_MAX: u8 = 252;
+
+const VPD_PAGES: [u8; 11] = [
     vpd::SUPPORTED_PAGES,
     vpd::UNIT_SERIAL_NUMBER,
     vpd::DEVICE_IDENTIFICATION,
+    vpd::MANAGEMENT_NETWORK_ADDRESSES,
+    vpd::EXTENDED_INQUIRY,
+    vpd::MODE_PAGE_POLICY,
+    vpd::SCSI_PORTS,
+    THIRD_PARTY_COPY,
     vpd::BLOCK_LIMITS,
     vpd::BLOCK_DEVICE_CHARACTERISTICS,
     vpd::LOGICAL_BLOCK_PROVISIONING,

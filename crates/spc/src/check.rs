@@ -1,14 +1,16 @@
 //! The check of a command: [`Target::check`].
 
-use outboard_scsi::command::{opcode, parse, parse_hot};
-use outboard_scsi::{Command, Lun, Sense};
+use outboard_scsi::command::{SanitizeAction, opcode, parse, parse_hot};
+use outboard_scsi::{Command, Direction, Lun, Sense};
 
+use crate::alua;
 use crate::answer;
 use crate::attention::UnitAttention;
 use crate::media;
 use crate::nexus::NexusId;
+use crate::sanitize;
 use crate::target::Target;
-use crate::verdict::{Forwarded, Response, Verdict};
+use crate::verdict::{Forwarded, PARAMETER_LIST_MAX, Parameters, Response, Verdict};
 
 impl Target {
     /// Judges a command as it arrives. `lun` is the 8-byte LUN, `cdb` the CDB, possibly padded.
@@ -20,7 +22,10 @@ impl Target {
     ///   except that REPORT LUNS ends "reported LUNs data has changed" (SAM-6 5.14).
     /// - Anything wrong with the CDB ends the command; see [`Command`] and the Block Limits VPD
     ///   page.
-    /// - Media commands are forwarded, others answered.
+    /// - A target port in standby or unavailable state, and a reservation of others, refuse what they
+    ///   do not let pass: NOT READY, RESERVATION CONFLICT.
+    /// - Media commands are forwarded, others answered; those that come with a parameter list
+    ///   once it is there ([`Self::parameters`]).
     ///
     /// A closed nexus has its command aborted: ABORTED COMMAND.
     pub fn check(&mut self, nexus: NexusId, lun: [u8; 8], cdb: &[u8]) -> Verdict {
@@ -42,7 +47,11 @@ impl Target {
         if unit.attentions.any(nexus.index()) || !self.nexuses.is_open(nexus) {
             return None;
         }
-        media::pass(unit, lun, &parse_hot(cdb)?)
+        let command = parse_hot(cdb)?;
+        if !unit.rights.admit(nexus.index(), &command) {
+            return None;
+        }
+        media::pass(unit, lun, &command)
     }
 
     #[cold]
@@ -69,7 +78,7 @@ impl Target {
             (Some(attention), _) => attention.sense().into(),
             (None, Err(sense)) => sense.into(),
             (None, Ok(command)) => {
-                let verdict = self.execute(port, lun, &command);
+                let verdict = self.execute(nexus, port, lun, &command);
                 if let (Command::ReportLuns { .. }, Verdict::Answer(Response { sense: None, .. })) =
                     (command, &verdict)
                 {
@@ -80,12 +89,79 @@ impl Target {
         }
     }
 
-    fn execute(&self, port: u16, lun: Lun, command: &Command) -> Verdict {
+    fn execute(&mut self, nexus: NexusId, port: u16, lun: Lun, command: &Command) -> Verdict {
         let Some(unit) = self.unit(lun) else {
             return Sense::LOGICAL_UNIT_NOT_SUPPORTED.into();
         };
-        media::check(unit, lun, command)
-            .unwrap_or_else(|| answer::from_host(self, unit, port, command))
+        if let Some(refusal) = self.refused(nexus, port, lun, command) {
+            return refusal.into();
+        }
+        if let Some(verdict) = media::check(unit, lun, command) {
+            return verdict;
+        }
+        if let Command::Sanitize(request) = command {
+            match sanitize::check(unit, request) {
+                Err(sense) => return sense.into(),
+                // Without a parameter list, but nothing to be answered at once.
+                Ok(()) if request.action == SanitizeAction::BlockErase => {
+                    return Verdict::Data(Parameters { lun, length: 0, command: *command });
+                }
+                Ok(()) => {}
+            }
+        }
+        if command.direction() == Direction::ToDevice {
+            return match u32::try_from(command.transfer_length(0)) {
+                Ok(0) => self.with_parameters(nexus, lun, command, &[]).into(),
+                Ok(length @ ..=PARAMETER_LIST_MAX) => {
+                    Verdict::Data(Parameters { lun, length, command: *command })
+                }
+                _ => Sense::PARAMETER_LIST_LENGTH_ERROR.into(),
+            };
+        }
+        answer::from_host(self, nexus, port, lun, command)
+    }
+
+    /// Why the target port or a reservation keeps the nexus from a command, whatever it asks for.
+    fn refused(&self, nexus: NexusId, port: u16, lun: Lun, command: &Command) -> Option<Response> {
+        alua::refusal(self, port, lun, command)
+            .map(Response::from)
+            .or_else(|| self.reservation_conflict(nexus, lun, command))
+            .or_else(|| sanitize::refusal(self.unit(lun)?, command).map(Response::from))
+    }
+
+    /// Executes a command that [`Self::check`] judged [`Verdict::Data`], with its parameter list
+    /// `bytes`, which may be shorter than the CDB says: the initiator sent no more.
+    ///
+    /// Afterwards see [`Self::take_effects`].
+    pub fn parameters(&mut self, nexus: NexusId, lun: Lun, cdb: &[u8], bytes: &[u8]) -> Response {
+        let Some(port) = self.nexuses.nexus(nexus).map(|nexus| nexus.target_port) else {
+            return Sense::ABORTED_COMMAND.into();
+        };
+        if self.unit(lun).is_none() {
+            return Sense::LOGICAL_UNIT_NOT_SUPPORTED.into();
+        }
+        match parse(cdb) {
+            // A reservation may have come in between.
+            Ok(command) => match self.refused(nexus, port, lun, &command) {
+                Some(refusal) => refusal,
+                None => self.with_parameters(nexus, lun, &command, bytes),
+            },
+            Err(sense) => sense.into(),
+        }
+    }
+
+    fn with_parameters(
+        &mut self,
+        nexus: NexusId,
+        lun: Lun,
+        command: &Command,
+        bytes: &[u8],
+    ) -> Response {
+        // A list that ended early is an error of the list, not of what it holds.
+        if (bytes.len() as u64) < command.transfer_length(0) {
+            return Sense::PARAMETER_LIST_LENGTH_ERROR.into();
+        }
+        answer::with_parameters(self, nexus, lun, command, bytes)
     }
 
     fn take_attention(&mut self, nexus: NexusId, lun: Lun) -> Option<UnitAttention> {

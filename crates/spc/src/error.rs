@@ -40,6 +40,27 @@ pub enum SpcError {
     /// All entries of the nexus table are taken.
     #[error("all {0} I_T nexuses are in use")]
     TooManyNexuses(u16),
+    /// The state file of a unit's reservations holds no record that is whole.
+    #[error("the state file of persistent reservations is damaged: no record in it is whole")]
+    DamagedState,
+    /// The state file belongs to another unit.
+    #[error(
+        "the state file of persistent reservations for LUN {lun} is of unit {found:?}, not {serial:?}"
+    )]
+    ForeignState {
+        /// The LUN it was for.
+        lun: Lun,
+        /// Serial number of the unit there.
+        serial: String,
+        /// Serial number in the file.
+        found: String,
+    },
+    /// A list of target port groups that does not divide the target's ports.
+    #[error("target port groups must hold every port of the target once, under different numbers")]
+    InvalidPortGroups,
+    /// The target has no port group of this identifier.
+    #[error("no target port group {0}")]
+    NoPortGroup(u16),
     /// The target has no port of this identifier.
     #[error("no target port {0}")]
     NoPort(u16),

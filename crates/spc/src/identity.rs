@@ -83,6 +83,12 @@ impl Identity {
         Self { uuid: Some(uuid), ..self }
     }
 
+    /// Whether both name the same unit; the revision may differ.
+    #[must_use]
+    pub fn is_same_unit(&self, other: &Self) -> bool {
+        *self == Self { revision: self.revision, ..other.clone() }
+    }
+
     /// T10 VENDOR IDENTIFICATION.
     #[must_use]
     pub fn vendor(&self) -> [u8; 8] {

@@ -1,6 +1,6 @@
 //! Media commands: what the driver executes, and the checks before it gets to see them.
 
-use outboard_scsi::command::{StartStopUnit, WriteSame};
+use outboard_scsi::command::WriteSame;
 use outboard_scsi::{Command, Direction, Lun, Sense, Transfer};
 
 use crate::unit::{LogicalUnit, Provisioning};
@@ -26,8 +26,22 @@ pub(crate) fn check(unit: &LogicalUnit, lun: Lun, command: &Command) -> Option<V
         Command::SynchronizeCache { .. } => {
             ready(unit).and_then(|()| check_range(unit, command)).map(|()| true)
         }
-        Command::StartStopUnit(operands) => {
-            check_start_stop(unit, operands).map(|()| !operands.start)
+        Command::OrWrite(transfer) => {
+            check_transfer(unit, command, transfer).map(|()| transfer.blocks != 0)
+        }
+        Command::CompareAndWrite(transfer) => {
+            let max = u32::from(unit.config().limits.max_compare_and_write);
+            check_supported(max)
+                .and_then(|()| check_within(unit, command, transfer, max))
+                // Even of no blocks: what comes with it is still to be judged, see
+                // [`Forwarded::fits`].
+                .map(|()| true)
+        }
+        Command::WriteAtomic { transfer, boundary } => {
+            check_atomic(unit, command, transfer, *boundary).map(|()| transfer.blocks != 0)
+        }
+        Command::PreFetch { .. } | Command::GetLbaStatus(_) => {
+            ready(unit).and_then(|()| check_range(unit, command)).map(|()| true)
         }
         _ => return None,
     };
@@ -50,20 +64,61 @@ pub(crate) fn pass(unit: &LogicalUnit, lun: Lun, command: &Command) -> Option<Fo
 
 #[inline]
 fn check_transfer(unit: &LogicalUnit, command: &Command, transfer: &Transfer) -> Result<(), Sense> {
+    check_within(unit, command, transfer, unit.config().limits.max_transfer)
+}
+
+/// The checks of a transfer of at most `max` blocks.
+#[inline]
+fn check_within(
+    unit: &LogicalUnit,
+    command: &Command,
+    transfer: &Transfer,
+    max: u32,
+) -> Result<(), Sense> {
     ready(unit)?;
     check_protect(transfer.protect)?;
     check_range(unit, command)?;
     check_writable(unit, command)?;
-    if transfer.blocks > unit.config().limits.max_transfer {
-        return Err(Sense::invalid_field_in_cdb(transfer.size.length_field(), None));
+    if transfer.blocks > max {
+        let field = command.length_field().unwrap_or_else(|| transfer.size.length_field());
+        return Err(Sense::invalid_field_in_cdb(field, None));
     }
     Ok(())
 }
 
-/// WSNZ is set: 0 blocks are refused, not "to the end of the medium".
+/// A command without any length is none of this unit's.
+fn check_supported(max: u32) -> Result<(), Sense> {
+    if max == 0 { Err(Sense::INVALID_OPCODE) } else { Ok(()) }
+}
+
+/// WRITE ATOMIC (SBC-4): what cannot be written at once is refused.
+fn check_atomic(
+    unit: &LogicalUnit,
+    command: &Command,
+    transfer: &Transfer,
+    boundary: u16,
+) -> Result<(), Sense> {
+    let atomic = unit.config().limits.atomic;
+    check_supported(atomic.max)?;
+    let max = if boundary == 0 { atomic.max } else { atomic.max_with_boundary };
+    check_within(unit, command, transfer, max)?;
+    if u32::from(boundary) > atomic.max_boundary {
+        return Err(Sense::invalid_field_in_cdb(10, None));
+    }
+    if !transfer.lba.is_multiple_of(u64::from(atomic.alignment.max(1))) {
+        return Err(Sense::invalid_field_in_cdb(2, None));
+    }
+    if !transfer.blocks.is_multiple_of(atomic.granularity.max(1)) {
+        return Err(Sense::invalid_field_in_cdb(12, None));
+    }
+    Ok(())
+}
+
+/// WSNZ is clear: no blocks are those up to the end of the medium.
 fn check_write_same(unit: &LogicalUnit, command: &Command, same: &WriteSame) -> Result<(), Sense> {
     let config = unit.config();
     ready(unit)?;
+    check_writable(unit, command)?;
     check_protect(same.protect)?;
     if same.unmap && !config.provisioning.thin().is_some_and(|thin| thin.write_same) {
         return Err(Sense::invalid_field_in_cdb(1, Some(3)));
@@ -72,8 +127,11 @@ fn check_write_same(unit: &LogicalUnit, command: &Command, same: &WriteSame) -> 
         return Err(Sense::invalid_field_in_cdb(1, Some(4)));
     }
     check_range(unit, command)?;
-    check_writable(unit, command)?;
-    if same.blocks == 0 || same.blocks > config.limits.max_write_same {
+    let blocks = match same.blocks {
+        0 => config.capacity.blocks() - same.lba,
+        blocks => u64::from(blocks),
+    };
+    if blocks > u64::from(config.limits.max_write_same) {
         return Err(Sense::invalid_field_in_cdb(same.size.length_field(), None));
     }
     Ok(())
@@ -88,18 +146,6 @@ fn check_unmap(unit: &LogicalUnit, command: &Command, anchor: bool) -> Result<()
     }
     ready(unit)?;
     check_writable(unit, command)
-}
-
-/// Power conditions and removable media are not supported. Stopping is handed on, for the driver
-/// writes its cache to the medium then; it does not make the unit not ready.
-fn check_start_stop(unit: &LogicalUnit, operands: &StartStopUnit) -> Result<(), Sense> {
-    if operands.power_condition != 0 {
-        return Err(Sense::invalid_field_in_cdb(4, Some(7)));
-    }
-    if operands.load_eject {
-        return Err(Sense::invalid_field_in_cdb(4, Some(1)));
-    }
-    ready(unit)
 }
 
 #[inline]
@@ -127,22 +173,35 @@ fn check_range(unit: &LogicalUnit, command: &Command) -> Result<(), Sense> {
 
 #[inline]
 fn check_writable(unit: &LogicalUnit, command: &Command) -> Result<(), Sense> {
-    if unit.config().read_only && command.changes_medium() {
-        return Err(Sense::WRITE_PROTECTED);
+    match unit.write_protection() {
+        Some(sense) if command.changes_medium() => Err(sense),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// The verdict on a command by which the driver writes its cache to the medium.
+pub(crate) fn flush(unit: &LogicalUnit, lun: Lun, command: Command) -> Verdict {
+    Verdict::Forward(forwarded(unit, lun, command))
 }
 
 /// The limits of the unit keep every length within 32 bits.
 #[inline]
 fn forwarded(unit: &LogicalUnit, lun: Lun, command: Command) -> Forwarded {
-    let length = command.transfer_length(unit.config().capacity.block_size());
+    let length = match command {
+        // An answer that may be as long as the initiator likes, but takes a buffer.
+        Command::GetLbaStatus(status) => u64::from(status.allocation_length.min(ANSWER_MAX)),
+        _ => command.transfer_length(unit.config().capacity.block_size()),
+    };
     let direction = match length {
         0 => Direction::None,
         _ => command.direction(),
     };
-    Forwarded { lun, direction, length: length as u32, command }
+    let through = unit.write_through() && command.changes_medium();
+    Forwarded { lun, direction, length: length as u32, through, command }
 }
+
+/// Most bytes of data-in that a driver gives beside reads.
+const ANSWER_MAX: u32 = 64 << 10;
 
 #[cfg(test)]
 mod tests;

@@ -38,6 +38,20 @@ impl NexusId {
     pub const fn index(self) -> u16 {
         self.index
     }
+
+    /// As a number, for front ends that name nexuses by numbers.
+    #[inline]
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        (self.generation as u64) << 16 | self.index as u64
+    }
+
+    /// What [`Self::to_bits`] made a number of. Any other number is a nexus that is not open.
+    #[inline]
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self { index: bits as u16, generation: (bits >> 16) as u32 }
+    }
 }
 
 impl NexusTable {
@@ -86,6 +100,13 @@ impl NexusTable {
         self.entries
             .get(usize::from(id.index))
             .is_some_and(|entry| entry.generation == id.generation)
+    }
+
+    /// The open nexus of entry `index`.
+    #[must_use]
+    pub fn at(&self, index: u16) -> Option<NexusId> {
+        let entry = self.entries.get(usize::from(index))?;
+        entry.nexus.is_some().then_some(NexusId { index, generation: entry.generation })
     }
 
     /// All open nexuses.

@@ -2,10 +2,12 @@
 
 use outboard_scsi::Lun;
 
+use crate::alua::PortGroup;
 use crate::attention::{Attentions, UnitAttention};
 use crate::error::SpcError;
 use crate::nexus::{Nexus, NexusId, NexusTable};
-use crate::unit::{Capacity, LogicalUnit};
+use crate::unit::{Capacity, LogicalUnit, UnitConfig};
+use crate::verdict::Effect;
 
 /// A SCSI target device (SAM-6 clause 4) with one task router for all its ports.
 #[derive(Debug)]
@@ -15,6 +17,9 @@ pub struct Target {
     /// Indexed by LUN.
     pub(crate) units: Vec<Option<Box<LogicalUnit>>>,
     pub(crate) nexuses: NexusTable,
+    pub(crate) groups: Vec<PortGroup>,
+    /// What the last commands of the host ask of the task router, in order.
+    pub(crate) effects: Vec<Effect>,
 }
 
 /// A target port: one way to reach the target.
@@ -44,7 +49,14 @@ impl Target {
     /// string (an iSCSI name), empty if it has none.
     #[must_use]
     pub fn new(name: &str, ports: Vec<TargetPort>, nexuses: u16) -> Self {
-        Self { name: name.to_owned(), ports, units: Vec::new(), nexuses: NexusTable::new(nexuses) }
+        Self {
+            name: name.to_owned(),
+            groups: vec![Self::default_group(&ports)],
+            ports,
+            units: Vec::new(),
+            nexuses: NexusTable::new(nexuses),
+            effects: Vec::new(),
+        }
     }
 
     /// Adds a unit at `lun`.
@@ -68,6 +80,7 @@ impl Target {
         if let Some(entry) = self.units.get_mut(index) {
             *entry = Some(Box::new(unit));
         }
+        self.work_out_rights(lun);
         Ok(())
     }
 
@@ -92,13 +105,25 @@ impl Target {
             unit.attentions.clear_all(id.index());
             unit.attentions.establish(id.index(), UnitAttention::Reset);
         }
+        self.work_out_all_rights();
         Ok(id)
     }
 
     /// Closes a nexus. Its tasks are the caller's to end first. Returns what it was, or `None` if
     /// it was not open.
     pub fn close_nexus(&mut self, id: NexusId) -> Option<Nexus> {
-        self.nexuses.close(id)
+        let nexus = self.nexuses.close(id)?;
+        for unit in self.units.iter_mut().flatten() {
+            unit.nexus_lost(id);
+        }
+        self.work_out_all_rights();
+        Some(nexus)
+    }
+
+    /// What the last [`Self::check`] or [`Self::parameters`] asks for beside its answer; the
+    /// caller carries it out, and answers the command only then.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
     }
 
     /// Makes a unit attention condition pending.
@@ -120,6 +145,49 @@ impl Target {
         Ok(())
     }
 
+    /// Takes over what a new driver declares about the same unit and tells every nexus what
+    /// changed; whether anything did.
+    ///
+    /// # Errors
+    /// [`SpcError::NoUnit`].
+    pub fn reconfigure(&mut self, lun: Lun, config: UnitConfig) -> Result<bool, SpcError> {
+        let unit = self.unit_mut(lun)?;
+        let old = unit.reconfigure(config);
+        let new = unit.config();
+        let (capacity, mode) = (old.capacity != new.capacity, old.read_only != new.read_only);
+        let rest = UnitConfig { capacity: old.capacity, read_only: old.read_only, ..new.clone() };
+        for (changed, attention) in [
+            (capacity, UnitAttention::CapacityChanged),
+            (mode, UnitAttention::ModeParametersChanged),
+            (rest != old, UnitAttention::InquiryDataChanged),
+        ] {
+            if changed {
+                self.establish(lun, Scope::All, attention)?;
+            }
+        }
+        Ok(self.unit(lun).is_some_and(|unit| *unit.config() != old))
+    }
+
+    /// Logical unit reset (SAM-6 6.3.3), as far as it concerns what the host keeps. Tasks are the
+    /// caller's to end, the unit attention its to establish.
+    pub fn reset_unit(&mut self, lun: Lun) {
+        if let Ok(unit) = self.unit_mut(lun) {
+            unit.reset();
+        }
+        self.work_out_rights(lun);
+    }
+
+    /// A command on the unit ended with MEDIUM ERROR: the log pages count it.
+    pub fn note_medium_error(&mut self, lun: Lun, write: bool) {
+        if let Ok(unit) = self.unit_mut(lun) {
+            let counter = match write {
+                true => &mut unit.counters.write_errors,
+                false => &mut unit.counters.read_errors,
+            };
+            *counter = counter.saturating_add(1);
+        }
+    }
+
     /// Changes the size of a unit and tells every nexus.
     ///
     /// # Errors
@@ -127,6 +195,17 @@ impl Target {
     pub fn set_capacity(&mut self, lun: Lun, capacity: Capacity) -> Result<(), SpcError> {
         self.unit_mut(lun)?.set_capacity(capacity);
         self.establish(lun, Scope::All, UnitAttention::CapacityChanged)
+    }
+
+    /// Makes the medium of a unit removable or not, and tells every nexus.
+    ///
+    /// # Errors
+    /// [`SpcError::NoUnit`].
+    pub fn set_removable(&mut self, lun: Lun, removable: bool) -> Result<(), SpcError> {
+        let unit = self.unit_mut(lun)?;
+        let config = UnitConfig { removable, ..unit.config().clone() };
+        unit.reconfigure(config);
+        self.establish(lun, Scope::All, UnitAttention::InquiryDataChanged)
     }
 
     /// Changes the write protection of a unit and tells every nexus: the WP bit of MODE SENSE

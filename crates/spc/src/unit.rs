@@ -1,42 +1,78 @@
 //! A logical unit: what the host knows of it.
 
 mod config;
+mod medium;
+mod parameters;
 
-pub use config::{Capacity, Limits, Provisioning, Thin, UnitConfig};
-use outboard_scsi::command::ModeSense;
-use outboard_scsi::mode::{
-    Caching, Control, InformationalExceptions, Pages, Parameters as ModeParameters,
-};
+pub use config::{Atomic, Capacity, Limits, Provisioning, Thin, UnitConfig};
+use outboard_scsi::log;
+use outboard_scsi::mode::Pages;
 use outboard_scsi::unmap::{UnmapLimits, UnmapList};
 use outboard_scsi::vpd::{self, BlockLimits, Characteristics, ProvisioningType};
 use outboard_scsi::{Sense, capacity};
 
+use crate::alua::UnitAccess;
 use crate::attention::Attentions;
+use crate::copy::Copies;
+use crate::nexus::NexusId;
+use crate::reservation::{Reservations, Rights};
+use crate::sanitize::{self, Sanitizing};
+use medium::Medium;
 
 /// A direct access block device.
 #[derive(Clone, Debug)]
 pub struct LogicalUnit {
     config: UnitConfig,
     mode: Pages,
+    saved_mode: Option<Pages>,
+    medium: Medium,
+    /// What keeps the unit from its medium, but for the medium's own state.
+    hindrance: Option<Sense>,
+    /// What follows from the fields above, ready for the check of every command.
     not_ready: Option<Sense>,
+    write_protection: Option<Sense>,
+    write_through: bool,
+    pub(crate) counters: log::Counters,
     pub(crate) attentions: Attentions,
+    pub(crate) reservations: Reservations,
+    pub(crate) access: UnitAccess,
+    pub(crate) rights: Rights,
+    pub(crate) copies: Copies,
+    sanitizing: Sanitizing,
 }
 
 impl LogicalUnit {
     /// A unit that is ready, with no unit attention pending.
     #[must_use]
-    pub fn new(mut config: UnitConfig) -> Self {
-        config.limits.max_transfer =
-            config.limits.max_transfer.clamp(1, u32::MAX / config.capacity.block_size());
-        config.limits.max_write_same = config.limits.max_write_same.max(1);
-        let mode = default_pages(&config);
-        Self { config, mode, not_ready: None, attentions: Attentions::default() }
+    pub fn new(config: UnitConfig) -> Self {
+        let config = within_limits(config);
+        let mode = parameters::default_pages(&config);
+        let mut unit = Self {
+            config,
+            mode,
+            saved_mode: None,
+            medium: Medium::default(),
+            hindrance: None,
+            not_ready: None,
+            write_protection: None,
+            write_through: false,
+            counters: log::Counters::default(),
+            attentions: Attentions::default(),
+            reservations: Reservations::default(),
+            access: UnitAccess::default(),
+            rights: Rights::default(),
+            copies: Copies::default(),
+            sanitizing: Sanitizing::default(),
+        };
+        unit.work_out();
+        unit
     }
 
     /// Sets or ends a condition that keeps the unit from executing media commands, such as
     /// [`Sense::NOT_READY_BECOMING_READY`] while its driver starts.
     pub fn set_not_ready(&mut self, sense: Option<Sense>) {
-        self.not_ready = sense;
+        self.hindrance = sense;
+        self.work_out();
     }
 
     pub(crate) fn set_capacity(&mut self, capacity: Capacity) {
@@ -47,6 +83,69 @@ impl LogicalUnit {
 
     pub(crate) fn set_read_only(&mut self, read_only: bool) {
         self.config.read_only = read_only;
+        self.work_out();
+    }
+
+    /// Whether `config` is about the disk that this unit is: its names and block length are the
+    /// same, so that tasks for the one may be executed by the other.
+    #[must_use]
+    pub fn is_same_disk(&self, config: &UnitConfig) -> bool {
+        self.config.identity.is_same_unit(&config.identity)
+            && self.config.capacity.block_size() == config.capacity.block_size()
+    }
+
+    /// Takes over another declaration and returns the old one.
+    pub(crate) fn reconfigure(&mut self, config: UnitConfig) -> UnitConfig {
+        let old = std::mem::replace(&mut self.config, within_limits(config));
+        if old.volatile_cache != self.config.volatile_cache {
+            self.mode.caching = self.default_mode().caching;
+        }
+        self.work_out();
+        old
+    }
+
+    /// Works out what follows from configuration, medium and mode pages.
+    fn work_out(&mut self) {
+        self.not_ready = self.sanitizing.sense().or_else(|| self.not_ready_to_sanitize());
+        self.write_protection = if self.config.read_only {
+            Some(Sense::WRITE_PROTECTED)
+        } else if self.mode.control.software_write_protect {
+            Some(Sense::SOFTWARE_WRITE_PROTECTED)
+        } else {
+            None
+        };
+        self.write_through = self.config.volatile_cache && !self.mode.caching.write_cache;
+    }
+
+    /// Where a sanitize operation stands. It outlives every reset.
+    pub(crate) fn sanitizing(&self) -> &Sanitizing {
+        &self.sanitizing
+    }
+
+    pub(crate) fn set_sanitizing(&mut self, sanitizing: Sanitizing) {
+        self.sanitizing = sanitizing;
+        self.work_out();
+    }
+
+    /// What keeps the unit from its medium, but for a sanitize operation.
+    pub(crate) fn not_ready_to_sanitize(&self) -> Option<Sense> {
+        self.hindrance.or_else(|| self.medium.not_ready())
+    }
+
+    /// Logical unit reset.
+    pub(crate) fn reset(&mut self) {
+        self.reservations.reset();
+        self.copies.reset();
+        self.medium.reset();
+        self.mode = self.saved_mode.unwrap_or_else(|| self.default_mode());
+        self.work_out();
+    }
+
+    /// A nexus has gone.
+    pub(crate) fn nexus_lost(&mut self, nexus: NexusId) {
+        self.reservations.nexus_lost(nexus);
+        self.copies.nexus_lost(nexus);
+        self.medium.set_prevented(nexus.index(), false);
     }
 
     /// What was declared, with its limits cut to what is possible.
@@ -61,6 +160,52 @@ impl LogicalUnit {
     #[must_use]
     pub fn not_ready(&self) -> Option<Sense> {
         self.not_ready
+    }
+
+    /// What keeps the unit from its medium, but for the medium's own state.
+    pub(crate) fn hindrance(&self) -> Option<Sense> {
+        self.hindrance
+    }
+
+    /// Why commands that change the medium are refused; `None` if they are not.
+    #[inline]
+    #[must_use]
+    pub fn write_protection(&self) -> Option<Sense> {
+        self.write_protection
+    }
+
+    /// Whether every write must reach the medium before it ends: there is a volatile cache, and
+    /// WCE is 0.
+    #[inline]
+    #[must_use]
+    pub fn write_through(&self) -> bool {
+        self.write_through
+    }
+
+    /// Starts the medium, and with `load` brings it back; whether it was out.
+    pub(crate) fn start(&mut self, load: bool) -> bool {
+        let loaded = self.medium.start(load);
+        self.work_out();
+        loaded
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.medium.stop();
+        self.work_out();
+    }
+
+    /// Takes the medium out.
+    ///
+    /// # Errors
+    /// MEDIUM REMOVAL PREVENTED.
+    pub(crate) fn eject(&mut self) -> Result<(), Sense> {
+        self.medium.eject()?;
+        self.work_out();
+        Ok(())
+    }
+
+    pub(crate) fn set_prevented(&mut self, nexus: NexusId, prevented: bool) {
+        self.medium.set_prevented(nexus.index(), prevented);
     }
 
     /// Whether sense data of this unit goes out in descriptor format (D_SENSE).
@@ -98,26 +243,12 @@ impl LogicalUnit {
         }
     }
 
-    /// MODE SENSE data.
-    pub(crate) fn mode_sense(&self, request: &ModeSense, out: &mut [u8]) -> Result<usize, Sense> {
-        let parameters = ModeParameters {
-            write_protected: self.config.read_only,
-            dpofua: true,
-            blocks: self.config.capacity.blocks(),
-            block_size: self.config.capacity.block_size(),
-            current: self.mode,
-            default: default_pages(&self.config),
-            changeable: Pages::default(),
-        };
-        parameters.sense(request, out)
-    }
-
     /// VPD page B0h.
     pub(crate) fn block_limits(&self) -> BlockLimits {
         let limits = self.config.limits;
         let thin = self.config.provisioning.thin();
         BlockLimits {
-            write_same_non_zero: true,
+            write_same_non_zero: false,
             optimal_granularity: limits.granularity,
             max_transfer: limits.max_transfer,
             optimal_transfer: limits.optimal_transfer,
@@ -125,14 +256,27 @@ impl LogicalUnit {
             max_unmap_descriptors: thin.map_or(0, |thin| thin.max_unmap_descriptors),
             unmap_granularity: thin.map_or(0, |thin| thin.granularity),
             unmap_alignment: thin.and_then(|thin| thin.alignment),
-            max_write_same: u64::from(limits.max_write_same),
-            ..BlockLimits::default()
+            // No limit is told as none.
+            max_write_same: match limits.max_write_same {
+                u32::MAX => 0,
+                most => u64::from(most),
+            },
+            max_compare_and_write: limits.max_compare_and_write,
+            max_prefetch: 0,
+            max_atomic: limits.atomic.max,
+            atomic_alignment: limits.atomic.alignment,
+            atomic_granularity: limits.atomic.granularity,
+            max_atomic_with_boundary: limits.atomic.max_with_boundary,
+            max_atomic_boundary: limits.atomic.max_boundary,
         }
     }
 
     /// VPD page B1h.
     pub(crate) fn characteristics(&self) -> Characteristics {
-        Characteristics { rotation_rate: self.config.rotation_rate, form_factor: 0 }
+        // Blocks that were erased are unmapped, and read like all unmapped blocks.
+        let after_block_erase = u8::from(sanitize::erases_blocks(self));
+        let rotation_rate = self.config.rotation_rate;
+        Characteristics { rotation_rate, form_factor: 0, after_block_erase }
     }
 
     /// VPD page B2h.
@@ -151,20 +295,13 @@ impl LogicalUnit {
     }
 }
 
-fn default_pages(config: &UnitConfig) -> Pages {
-    Pages {
-        caching: Caching { write_cache: config.volatile_cache, ..Caching::default() },
-        control: Control {
-            log_saving_disabled: true,
-            queue_algorithm: UNRESTRICTED_REORDERING,
-            ..Control::default()
-        },
-        exceptions: InformationalExceptions { disabled: true, method: 0 },
-    }
+/// `config` with its limits cut to what is possible.
+fn within_limits(mut config: UnitConfig) -> UnitConfig {
+    let limits = &mut config.limits;
+    limits.max_transfer = limits.max_transfer.clamp(1, u32::MAX / config.capacity.block_size());
+    limits.max_write_same = limits.max_write_same.max(1);
+    config
 }
-
-/// QUEUE ALGORITHM MODIFIER: SIMPLE tasks may be reordered in any way.
-const UNRESTRICTED_REORDERING: u8 = 1;
 
 #[cfg(test)]
 pub(crate) mod tests {
@@ -184,6 +321,14 @@ pub(crate) mod tests {
                 optimal_transfer: 32,
                 granularity: 8,
                 max_write_same: 128,
+                max_compare_and_write: 16,
+                atomic: Atomic {
+                    max: 32,
+                    alignment: 8,
+                    granularity: 8,
+                    max_with_boundary: 64,
+                    max_boundary: 32,
+                },
             },
             provisioning: Provisioning::Thin(Thin {
                 max_unmap: 256,
@@ -194,6 +339,7 @@ pub(crate) mod tests {
                 write_same: true,
             }),
             read_only: false,
+            removable: false,
             volatile_cache: true,
             rotation_rate: 7200,
         }

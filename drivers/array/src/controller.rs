@@ -148,7 +148,11 @@ fn report(unit: &Unit, known: &outboard_sbc::UnitReport) -> UnitReport {
         rotational: known.rotational,
         unmap_granularity: known.unmap.map(|u| u.granularity_blocks * block),
         unmap_reads_zeroes: known.unmap.is_some_and(|u| u.reads_zeroes),
+        max_write_same: known.max_write_same_blocks * block,
+        max_compare_and_write: known.max_compare_and_write_blocks,
+        max_atomic: known.max_atomic_blocks * block,
         // It has no cache of its own: what it answered is with the disks.
         acks_survive_death: true,
+        removable: unit.removable,
     }
 }

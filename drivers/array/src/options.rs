@@ -28,6 +28,9 @@ pub struct UnitOptions {
     pub array: Option<ArraySpec>,
     /// its members in order, and whether a descriptor comes for each
     pub members: Vec<(Description, bool)>,
+    /// its medium can be ejected
+    #[serde(default)]
+    pub removable: bool,
 }
 
 /// Options that cannot be used.
@@ -69,6 +72,7 @@ pub(crate) struct Unit {
     pub(crate) serial: String,
     pub(crate) array: Option<ArraySpec>,
     pub(crate) members: Vec<Opened>,
+    pub(crate) removable: bool,
 }
 
 impl UnitOptions {
@@ -87,7 +91,7 @@ impl UnitOptions {
             descriptors.extend(fd);
         }
         let serial = serial.to_owned();
-        (Self { lun, serial, array, members: described }, descriptors)
+        (Self { lun, serial, array, members: described, removable: false }, descriptors)
     }
 
     /// The members' limits.
@@ -112,6 +116,12 @@ impl UnitOptions {
             let opened = Opened::from_parts(description.clone(), fd);
             members.push(opened.map_err(|source| OptionsError::Member { lun, source })?);
         }
-        Ok(Unit { lun, serial: self.serial.clone(), array: self.array, members })
+        Ok(Unit {
+            lun,
+            serial: self.serial.clone(),
+            array: self.array,
+            members,
+            removable: self.removable,
+        })
     }
 }

@@ -84,7 +84,9 @@ fn end(unit: &mut Unit, outcomes: &mut Vec<Outcome>, completions: &mut Completio
             continue;
         }
         let mut sense = [0; 64];
-        let len = outcome.sense.map_or(0, |s| s.encode(false, &mut sense));
+        // The host gives it the format that initiators chose; the fixed one holds small LBAs only.
+        let long = |s: &Sense| s.information.is_some_and(|i| u32::try_from(i).is_err());
+        let len = outcome.sense.map_or(0, |s| s.encode(long(&s), &mut sense));
         let response = Response {
             status,
             service: ServiceResponse::TaskComplete,

@@ -124,7 +124,7 @@ impl Initiator {
         nexuses: u64,
         rules: Rules,
     ) -> Result<Self, String> {
-        let opened = (0..nexuses).map(|i| stack.open_nexus(&format!("initiator {i}")));
+        let opened = (0..nexuses).map(|i| stack.open_nexus(&format!("initiator {i}"), 1));
         let nexuses: Result<Vec<_>, _> = opened.collect();
         Ok(Self {
             memory,

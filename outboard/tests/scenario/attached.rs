@@ -50,7 +50,8 @@ impl Attached {
             return Self::new(&report, &identifiers, &region, channel, None);
         }
         let arguments = ["driver", "array"].map(str::to_owned).to_vec();
-        let launch = Launch { program: OUTBOARD.into(), arguments, options, descriptors };
+        let launch =
+            Launch { program: OUTBOARD.into(), arguments, options, descriptors, region: None };
         let (driver, channels) = Driver::start(launch, &attach).unwrap();
         Self::driver(driver, channels)
     }
@@ -70,7 +71,7 @@ impl Attached {
         driver: Option<Driver>,
     ) -> Self {
         let mut stack = Stack::new(report, 0, identifiers, region, 0).unwrap();
-        let nexus = stack.open_nexus("scenario").unwrap();
+        let nexus = stack.open_nexus("scenario", 1).unwrap();
         let blocks = report.targets[0].units[0].blocks;
         let answers = Vec::with_capacity(2 * DEPTH as usize);
         let mut attached = Self { stack, channel, driver, nexus, blocks, answers, place: 0 };

@@ -14,6 +14,11 @@ mod activation;
 mod cdb;
 mod disk_spec;
 mod host;
+mod iscsi_login;
+mod iscsi_pdu;
+mod iscsi_session;
+mod md;
+mod reservation;
 mod sense;
 mod unmap;
 
@@ -21,6 +26,11 @@ pub use activation::activation;
 pub use cdb::cdb;
 pub use disk_spec::disk_spec;
 pub use host::host;
+pub use iscsi_login::iscsi_login;
+pub use iscsi_pdu::iscsi_pdu;
+pub use iscsi_session::iscsi_session;
+pub use md::md;
+pub use reservation::reservation;
 pub use sense::sense;
 pub use unmap::unmap;
 
@@ -33,6 +43,11 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("cdb", cdb),
     ("disk_spec", disk_spec),
     ("host", host),
+    ("iscsi_login", iscsi_login),
+    ("iscsi_pdu", iscsi_pdu),
+    ("iscsi_session", iscsi_session),
+    ("md", md),
+    ("reservation", reservation),
     ("sense", sense),
     ("unmap", unmap),
 ];

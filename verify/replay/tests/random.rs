@@ -1,6 +1,6 @@
-//! Seeded programs for the host target: what a fuzzer would try first, in the ordinary test run.
+//! Seeded programs for the host and reservation targets: what a fuzzer would try first, in the ordinary test run.
 
-use outboard_replay::host;
+use outboard_replay::{host, reservation};
 
 const PROGRAMS: u64 = 400;
 const ACTIONS: usize = 150;
@@ -17,6 +17,22 @@ fn no_program_breaks_the_host() {
             program.extend(numbers.action());
         }
         let ended = std::panic::catch_unwind(|| host(&program));
+        assert!(ended.is_ok(), "program {seed}");
+    }
+}
+
+#[test]
+fn no_program_breaks_the_reservations() {
+    for seed in 1..=PROGRAMS {
+        let mut numbers = Numbers(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut program = Vec::new();
+        for _ in 0..ACTIONS {
+            let [action, service, kind, flags, keys, usual, ..] = numbers.next().to_le_bytes();
+            // Three of four are a PERSISTENT RESERVE OUT, with APTPL if it registers.
+            let action = if usual < 192 { action & 0x03 } else { action };
+            program.extend([action, service & 0x07, kind, flags & 0x05, keys]);
+        }
+        let ended = std::panic::catch_unwind(|| reservation(&program));
         assert!(ended.is_ok(), "program {seed}");
     }
 }

@@ -70,7 +70,7 @@ impl Session {
             let target = target.map_or(0, |t| t.id);
             let mut stack = Stack::new(&report, target, &identifiers, &region, queue as u32)?;
             let nexus = stack
-                .open_nexus("outboard-bench")
+                .open_nexus("outboard-bench", 1)
                 .map_err(|e| RunError::Internal(e.to_string()))?;
             let lun = Lun::new(unit.lun).unwrap_or(Lun::ZERO).encode();
             let memory = region.memory().clone();
@@ -177,7 +177,7 @@ fn attach(units: &Units, setup: &Setup) -> Result<Attached, RunError> {
         Some(program) => (program.clone(), Vec::new()),
         None => (std::env::current_exe()?, vec!["driver".to_owned(), "array".to_owned()]),
     };
-    let launch = Launch { program, arguments, options, descriptors };
+    let launch = Launch { program, arguments, options, descriptors, region: None };
     let (driver, channels) = Driver::start(launch, &attach)?;
     if let Some(reason) = driver.declined() {
         return Err(RunError::Declined(reason.to_owned()));

@@ -84,6 +84,15 @@ pub enum OpenError {
         /// bytes asked for
         bytes: u64,
     },
+    /// Thin provisioning was asked for, and it cannot give ranges back.
+    #[error(
+        "{disk}: thin=on needs a disk that can give ranges back, and this one cannot; leave \
+         thin=on out, or keep the file on a file system with holes (ext4, xfs, btrfs, tmpfs)"
+    )]
+    NotThin {
+        /// the disk's URL
+        disk: String,
+    },
     /// There is data on it.
     #[error(
         "{path} is not empty (data near byte {at}) and would be overwritten; add --overwrite if \
@@ -128,6 +137,19 @@ pub enum OpenError {
         len: u64,
         /// bytes needed
         needed: u64,
+    },
+    /// The range asked for is not on it.
+    #[error(
+        "{disk}: offset= and length= must name a range of whole blocks ({block_size} bytes) of its \
+         {len} bytes; name one that is"
+    )]
+    Window {
+        /// the disk's URL
+        disk: String,
+        /// its length in bytes
+        len: u64,
+        /// bytes of a block
+        block_size: u32,
     },
 }
 

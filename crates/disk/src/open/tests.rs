@@ -46,6 +46,24 @@ fn files_that_are_no_disks_are_refused_with_the_mend() {
 }
 
 #[test]
+fn what_the_url_says_counts() {
+    let dir = dir();
+    let path = file(dir.path(), "disk", 1 << 20);
+    let limits = |options: &str| {
+        *opened(&format!("{path}?{options}"), &OpenOptions::default()).unwrap().limits()
+    };
+    assert!(!limits("").read_only && limits("ro=on").read_only);
+    assert_eq!(limits("physical=512").physical_block_size, 512);
+    assert_eq!(limits("physical=512&block=4096").physical_block_size, 4096);
+    assert_eq!((limits("block=4096").block_size, limits("block=4096").blocks), (4096, 256));
+    assert_eq!(limits("thin=off").discard, None);
+    assert_eq!(limits("thin=off").write_zeroes, limits("").write_zeroes);
+    let hdd = refused("sim:hdd?size=1Mi&thin=on", &OpenOptions::default());
+    assert!(hdd.contains("thin=on needs a disk that can give ranges back"), "{hdd}");
+    opened("mem:1Mi?thin=on", &OpenOptions::default()).unwrap();
+}
+
+#[test]
 fn a_file_with_data_is_not_overwritten_unasked() {
     use std::os::unix::fs::FileExt;
     let dir = dir();

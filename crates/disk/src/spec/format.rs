@@ -7,12 +7,24 @@ use crate::faulty::{FaultKind, FaultSpec};
 use crate::sim::{HddTiming, SsdTiming};
 use crate::spec::{DiskKind, DiskSpec};
 use crate::units::{format_duration, format_rate, format_size};
+use crate::window::WindowSpec;
 
 impl Display for DiskSpec {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut options = Vec::new();
         let head = self.kind.head(&mut options);
         options.extend(self.block_size.map(|block| format!("block={block}")));
+        options.extend(
+            self.physical_block_size.map(|size| format!("physical={}", format_size(size.into()))),
+        );
+        if self.read_only {
+            options.push("ro=on".to_owned());
+        }
+        options.extend(self.thin.map(|thin| format!("thin={}", if thin { "on" } else { "off" })));
+        if let Some(WindowSpec { offset, len }) = &self.window {
+            options.push(format!("offset={}", format_size(*offset)));
+            options.extend(len.map(|len| format!("length={}", format_size(len))));
+        }
         if let Some(DelaySpec { min_ns, max_ns, seed }) = &self.delay {
             options.push(format!(
                 "delay={}..{}",

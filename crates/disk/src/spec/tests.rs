@@ -124,12 +124,23 @@ proptest! {
     fn what_is_written_parses_to_the_same(
         kind in kinds(),
         block_size in prop_oneof![Just(None), Just(Some(512)), Just(Some(4096))],
+        physical_block_size in proptest::option::of((9_u32..=16).prop_map(|shift| 1 << shift)),
+        read_only: bool,
+        thin: Option<bool>,
         delay in proptest::option::of((0..1_u64 << 40, 0..1_u64 << 40, any::<u64>())),
+        window in proptest::option::of((0..1_u64 << 40, proptest::option::of(1..1_u64 << 40))),
         faults in proptest::option::of((1..=1_000_000_000_u32, any::<u64>(), any::<bool>())),
     ) {
         let spec = DiskSpec {
             kind,
             block_size,
+            physical_block_size,
+            read_only,
+            thin,
+            window: window.map(|(offset, len)| WindowSpec {
+                offset: offset * 512,
+                len: len.map(|len| len * 512),
+            }),
             delay: delay.map(|(min_ns, more, seed)| {
                 DelaySpec { min_ns, max_ns: min_ns + more, seed }
             }),

@@ -34,7 +34,7 @@ pub(crate) struct Case {
 
 pub(crate) const DISK_BYTES: u64 = 1 << 20;
 
-pub(crate) const CASES: [Case; 14] = [
+pub(crate) const CASES: [Case; 16] = [
     Case { name: "memory", directory: None, url: "mem:1Mi" },
     Case { name: "memory-4k", directory: None, url: "mem:1Mi?block=4096" },
     Case { name: "hdd", directory: None, url: "sim:hdd?size=1Mi" },
@@ -42,6 +42,8 @@ pub(crate) const CASES: [Case; 14] = [
     Case { name: "null", directory: None, url: "null:1Mi" },
     Case { name: "delayed", directory: None, url: "mem:1Mi?delay=1us..1ms" },
     Case { name: "decorated-hdd", directory: None, url: "sim:hdd?size=1Mi&delay=0..2ms&errors=0" },
+    Case { name: "window", directory: None, url: "mem:2Mi?offset=4Ki&length=1Mi" },
+    Case { name: "tmpfs-window", directory: Some("/dev/shm"), url: "?offset=64Ki&length=1Mi" },
     Case { name: "ext4", directory: Some(env!("CARGO_TARGET_TMPDIR")), url: "" },
     Case { name: "ext4-4k", directory: Some(env!("CARGO_TARGET_TMPDIR")), url: "?block=4096" },
     Case { name: "ext4-cached", directory: Some(env!("CARGO_TARGET_TMPDIR")), url: "?direct=off" },
@@ -60,13 +62,24 @@ impl Case {
         !matches!(self.name.as_bytes(), b"null")
     }
 
+    /// Where the disk begins in its content.
+    pub(crate) fn offset(&self) -> u64 {
+        let url = format!("{}{}", self.directory.unwrap_or_default(), self.url);
+        url.parse::<DiskSpec>().unwrap().window.map_or(0, |window| window.offset)
+    }
+
+    /// A window leaves something of its file on either side.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        if self.offset() > 0 { 2 * DISK_BYTES } else { DISK_BYTES }
+    }
+
     /// The disk, 1 MiB long; `None` (and a line that says so) where the place cannot hold it.
     pub(crate) fn rig(&self, writable: bool) -> Option<Rig> {
         let directory = self.directory.map(|d| tempfile::tempdir_in(d).expect("a directory"));
         let mut url = self.url.to_owned();
         if let Some(directory) = &directory {
             let path = directory.path().join("disk");
-            std::fs::File::create(&path).unwrap().set_len(DISK_BYTES).unwrap();
+            std::fs::File::create(&path).unwrap().set_len(self.file_bytes()).unwrap();
             url = format!("{}{url}", path.display());
         }
         let options = OpenOptions { writable, lock: Lock::Exclusive, ..OpenOptions::default() };

@@ -39,7 +39,11 @@ impl Ram {
             rotational: false,
             unmap_granularity: None,
             unmap_reads_zeroes: false,
+            max_write_same: 0,
+            max_compare_and_write: 0,
+            max_atomic: 0,
             acks_survive_death: false,
+            removable: false,
         };
         HbaReport {
             initiator_id: 7,

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use outboard_hba::Path;
-use outboard_slots::doorbell::Bell;
+use outboard_slots::doorbell::{Bell, Doorbell};
 use outboard_slots::spin::{self, Advice, Spinner};
 use outboard_slots::{
     Consumer, Entry, ParallelTask, Producer, Queue, Region, SENSE_BYTES, TaskExtension, Time,
@@ -145,42 +145,53 @@ impl Channel for Bundled {
         self.queue.region().read_sense(slot, out);
     }
 
-    fn idle(&mut self, now: Time, until: Time, outstanding: usize) {
+    fn advise(&mut self, now: Time, until: Time, outstanding: usize) -> Advice {
         if !self.cpu_noted {
             // The thread that waits is the one that counts; it may not be the one that attached.
             self.cpu_noted = true;
             self.note_cpu();
         }
+        if outstanding == 0 {
+            return Advice::SleepUntil(until);
+        }
         let words = self.queue.words();
-        let mut end = until;
-        if outstanding != 0 {
-            end = end.min(now.plus_nanos(SLEEP_LIMIT_NS));
-            if self.spin {
-                match self.spinner.idle(now, end, words.share_a_core()) {
-                    Advice::SleepUntil(advised) => end = end.min(advised),
-                    Advice::Spin => {
-                        for _ in 0..LOOKS {
-                            if words.completion.tail.load(Ordering::Relaxed)
-                                != self.completion.sequence()
-                            {
-                                return;
-                            }
-                            core::hint::spin_loop();
-                        }
-                        return;
-                    }
+        let end = until.min(now.plus_nanos(SLEEP_LIMIT_NS));
+        if !self.spin {
+            return Advice::SleepUntil(end);
+        }
+        let advice = self.spinner.idle(now, end, words.share_a_core());
+        if advice == Advice::Spin {
+            for _ in 0..LOOKS {
+                if words.completion.tail.load(Ordering::Relaxed) != self.completion.sequence() {
+                    break;
                 }
+                core::hint::spin_loop();
             }
         }
-        // A caller that idles without having reaped must not leave the driver asleep.
+        advice
+    }
+
+    fn idle(&mut self, now: Time, until: Time, outstanding: usize) {
+        let Advice::SleepUntil(end) = self.advise(now, until, outstanding) else { return };
+        if let Some(Doorbell::Flag(flag)) = self.announce() {
+            flag.sleep(end.since(now));
+        }
+        self.withdraw();
+    }
+
+    fn announce(&mut self) -> Option<Doorbell<'_>> {
+        let words = self.queue.words();
+        // Whoever sleeps must not leave the other side asleep.
         if self.bell.settle(words.driver_flag) {
             words.driver_flag.ring();
         }
         words.host_flag.announce();
-        if self.completion.poll(words.completion) == Ok(0) {
-            words.host_flag.sleep(end.since(now));
-        }
-        words.host_flag.withdraw();
+        let empty = self.completion.poll(words.completion) == Ok(0);
+        empty.then_some(Doorbell::Flag(self.queue.words().host_flag))
+    }
+
+    fn withdraw(&mut self) {
+        self.queue.words().host_flag.withdraw();
         self.note_cpu();
     }
 

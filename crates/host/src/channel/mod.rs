@@ -5,6 +5,8 @@ mod resident;
 mod single;
 
 use outboard_hba::Path;
+use outboard_slots::doorbell::Doorbell;
+use outboard_slots::spin::Advice;
 use outboard_slots::{Entry, ParallelTask, ResponseHead, SENSE_BYTES, Time};
 
 use crate::ledger::Violation;
@@ -68,6 +70,22 @@ pub trait Channel: Send {
     /// The last reap found nothing: look again at once, or sleep until the driver completes
     /// something, at most until `until`. Without `outstanding` tasks there is nothing to spin for.
     fn idle(&mut self, now: Time, until: Time, outstanding: usize);
+
+    /// The last reap found nothing: what [`Self::idle`] would do, for a caller that sleeps in a wait
+    /// of its own. On [`Advice::Spin`] it has looked for a moment already.
+    fn advise(&mut self, _now: Time, until: Time, _outstanding: usize) -> Advice {
+        Advice::SleepUntil(until)
+    }
+
+    /// Begins a sleep in a wait of the caller's own, which covers more than this channel: what to
+    /// wait for, or `None` if there is something to reap already (or the channel has no doorbell).
+    /// [`Self::withdraw`] must follow.
+    fn announce(&mut self) -> Option<Doorbell<'_>> {
+        None
+    }
+
+    /// The caller is awake again.
+    fn withdraw(&mut self) {}
 
     /// Submission sequence so far, for task management.
     fn sequence(&self) -> u32;

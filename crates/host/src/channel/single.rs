@@ -1,10 +1,11 @@
 //! The single paths, host side: one request, one reply, one completion message a task. The
 //! submission is synchronous, as in a dext; many tasks may be outstanding.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use outboard_hba::protocol::{SingleCompletion, SingleReply, SingleRequest};
 use outboard_hba::{Path, ServiceResponse};
+use outboard_slots::doorbell::Doorbell;
 use outboard_slots::{Entry, ParallelTask, SENSE_BYTES, Time};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -130,6 +131,10 @@ impl Channel for Single {
         };
         let mut fds = [PollFd::new(&self.ends.completions, PollFlags::IN)];
         let _ = poll(&mut fds, Some(&timeout));
+    }
+
+    fn announce(&mut self) -> Option<Doorbell<'_>> {
+        Some(Doorbell::Readable(self.ends.completions.as_fd()))
     }
 
     fn sequence(&self) -> u32 {

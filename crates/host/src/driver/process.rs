@@ -32,6 +32,9 @@ pub struct Launch {
     pub options: serde_json::Value,
     /// its resources' descriptors; the host's copies are closed once they are sent
     pub descriptors: Vec<OwnedFd>,
+    /// the region of a predecessor that is gone for certain (fenced), with the tasks' data; `None`
+    /// makes a new one
+    pub region: Option<Region>,
 }
 
 /// How to attach it.
@@ -186,7 +189,13 @@ impl Driver {
         start.call(&descriptors)?; // initialize
         drop(launch.descriptors);
         let report = start.activation.report().cloned().ok_or_else(|| out_of_turn(Step::Map))?;
-        let region = Region::create(options.region(report.maximum_task_count))?;
+        let region = match launch.region {
+            Some(region) => {
+                region.renew()?;
+                region
+            }
+            None => Region::create(options.region(report.maximum_task_count))?,
+        };
         if options.path != Path::SingleMap {
             region.memory().populate().map_err(outboard_slots::RegionError::from)?;
         }

@@ -2,10 +2,11 @@
 
 use outboard_hba::ServiceResponse;
 use outboard_hba::values::{delivery, status};
-use outboard_scsi::{Sense, Status};
+use outboard_scsi::{Lun, Sense, SenseKey, Status};
 use outboard_slots::task::VERSION;
 use outboard_slots::{ResponseHead, SENSE_BYTES, Time};
 
+use super::jobs::Outcome;
 use super::{Stack, VIOLATION_WINDOW_NS, VIOLATIONS_MAX};
 use crate::channel::{Channel, Completed};
 use crate::ledger::{Record, SlotState, Violation};
@@ -31,6 +32,9 @@ pub struct Answer {
     pub sense: Option<Box<[u8]>>,
     /// bytes moved
     pub transferred: u64,
+    /// bytes the command would have moved if the initiator had expected as many: more than
+    /// `expected` is an overflow, fewer an underflow
+    pub length: u64,
     /// offset of the data in the region
     pub offset: u64,
     /// the host's own data-in
@@ -46,6 +50,7 @@ impl Answer {
         aborted: false,
         sense: None,
         transferred: 0,
+        length: 0,
         offset: 0,
         data: Vec::new(),
     };
@@ -70,22 +75,29 @@ impl Stack {
             Ok(status) => status,
             Err(violation) => return self.violated(now, violation),
         };
+        if record.internal {
+            return self.complete_internal(channel, slot, status, &completed.head);
+        }
         let mut answer = Answer {
             cookie: record.cookie,
             slot: Some(slot),
             status,
             aborted: record.aborted,
-            transferred: completed.head.bytes_transferred,
+            transferred: completed.head.bytes_transferred + u64::from(record.moved),
+            length: u64::from(record.length).max(completed.head.bytes_transferred),
             offset: record.buffer.offset,
             ..Answer::EMPTY
         };
         if status == Status::Good {
+            if record.then_flush {
+                return self.flush_after(slot);
+            }
             if record.writes {
                 self.acked.note(record.order, record.lun, record.range);
             }
         } else {
-            answer.sense =
-                self.sense_of(channel, slot, &completed.head, record.task.logical_unit_bytes);
+            let (lun, writes) = (record.task.logical_unit_bytes, record.writes);
+            answer.sense = self.sense_of(channel, slot, &completed.head, lun, writes);
         }
         self.counters.completed += 1;
         self.leave_driver(slot);
@@ -112,12 +124,14 @@ impl Stack {
         }
     }
 
-    fn sense_of(
-        &self,
+    #[cold]
+    pub(super) fn sense_of(
+        &mut self,
         channel: &dyn Channel,
         slot: u16,
         head: &ResponseHead,
         lun: [u8; 8],
+        writes: bool,
     ) -> Option<Box<[u8]>> {
         if head.service_response == ServiceResponse::DeliveryOrTargetFailure as u32 {
             let sense = match head.completion_status {
@@ -133,9 +147,20 @@ impl Stack {
         channel.sense(slot, &mut sense);
         let given = &sense[..usize::from(head.sense_length)];
         // A driver that forgets sense data leaves the initiator without a reason.
-        match Sense::parse(given) {
-            Some(_) => Some(given.into()),
-            None => Some(self.encode(lun, &Sense::INTERNAL_TARGET_FAILURE)),
+        let Some(parsed) = Sense::parse(given) else {
+            return Some(self.encode(lun, &Sense::INTERNAL_TARGET_FAILURE));
+        };
+        let unit = Lun::decode(lun).ok();
+        if let (SenseKey::MediumError, Some(unit)) = (parsed.key, unit) {
+            self.target.note_medium_error(unit, writes);
+        }
+        // The format is the initiators' to choose (D_SENSE), not the driver's.
+        let unit = unit.and_then(|lun| self.target.unit(lun));
+        let wanted = unit.is_some_and(|unit| unit.descriptor_sense());
+        let is = given.first().is_some_and(|code| code & 0x02 != 0);
+        match wanted == is {
+            true => Some(given.into()),
+            false => Some(self.encode(lun, &parsed)),
         }
     }
 
@@ -168,13 +193,17 @@ impl Stack {
         }
         // A read: its initiator is told at once; the driver may still fill the buffer.
         record.state = SlotState::Quarantined;
-        let (cookie, aborted) = (record.cookie, record.aborted);
+        let (cookie, aborted, internal) = (record.cookie, record.aborted, record.internal);
         let (lun, set) = (record.task.logical_unit_bytes, usize::from(record.lun));
         self.in_driver -= 1;
         self.leave_task_set(slot, set);
-        let sense = Some(self.encode(lun, &Sense::ABORTED_COMMAND));
-        let status = Status::CheckCondition;
-        self.answers.push(Answer { cookie, status, aborted, sense, ..Answer::EMPTY });
+        if internal {
+            self.jobs.note(cookie, Outcome::Lost);
+        } else {
+            let sense = Some(self.encode(lun, &Sense::ABORTED_COMMAND));
+            let status = Status::CheckCondition;
+            self.answers.push(Answer { cookie, status, aborted, sense, ..Answer::EMPTY });
+        }
         // Slots come back from quarantine by a restart alone: before they run out.
         let held = self.ledger.in_order(SlotState::Quarantined).len();
         if held * QUARANTINE_SHARE >= self.ledger.slots() {

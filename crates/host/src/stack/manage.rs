@@ -6,6 +6,7 @@ use outboard_scsi::{Lun, Sense, Status};
 use outboard_slots::Time;
 use outboard_spc::{NexusId, Scope, UnitAttention};
 
+use super::jobs::Outcome;
 use super::{Answer, Stack};
 use crate::channel::Channel;
 use crate::ledger::{Record, SlotState};
@@ -57,28 +58,59 @@ pub struct ManagementAnswer {
 pub(super) struct Pending {
     id: u64,
     function: Function,
-    cookie: Option<u64>,
+    then: Then,
     /// the driver has said that it is done
     confirmed: bool,
     /// the tasks it waits for, by slot and generation
     tasks: Vec<(u16, u64)>,
 }
 
+/// Who is told of the end of a function.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Then {
+    /// nobody
+    Nobody,
+    /// the front end, by its name for the function
+    FrontEnd(u64),
+    /// a command of the host that has caused it, by its slot; `told` is the nexus that learns of
+    /// its cleared commands
+    Host { slot: u16, told: Option<NexusId> },
+}
+
 impl Stack {
     /// Begins a function. With a cookie its end is told by [`Self::managed`].
     pub fn manage(&mut self, _now: Time, function: Function, cookie: Option<u64>) {
+        self.begin(function, cookie.map_or(Then::Nobody, Then::FrontEnd));
+        self.settle();
+    }
+
+    /// Begins a function; [`Self::settle`] ends it if nothing is to be waited for.
+    pub(super) fn begin(&mut self, function: Function, then: Then) {
+        let cause = match then {
+            Then::Host { slot, .. } => Some(slot),
+            _ => None,
+        };
         let aborts: Vec<u16> = self
             .ledger
             .iter()
-            .filter(|(_, r)| concerns(&function, r))
+            .filter(|(slot, r)| Some(*slot) != cause && concerns(&function, r))
             .map(|(slot, _)| slot)
             .collect();
+        let then = match then {
+            Then::Host { slot, .. } if aborts.is_empty() => Then::Host { slot, told: None },
+            then => then,
+        };
         let mut tasks = Vec::new();
+        let mut in_driver = false;
         for &slot in &aborts {
             let Some(record) = self.ledger.record_mut(slot) else { continue };
             record.aborted = true;
             match record.state {
-                SlotState::InDriver => tasks.push((slot, record.generation)),
+                SlotState::InDriver => {
+                    in_driver = true;
+                    tasks.push((slot, record.generation));
+                }
+                SlotState::InHost => tasks.push((slot, record.generation)),
                 // Ends when the front end is done with filling.
                 SlotState::Filling => {}
                 SlotState::Waiting => {}
@@ -88,14 +120,13 @@ impl Stack {
         self.end_waiting(&aborts);
         let id = self.next_request;
         self.next_request += 1;
-        let confirmed = tasks.is_empty() && !function.resets();
+        let confirmed = !in_driver && !function.resets();
         if !confirmed && !self.detached {
             let function = self.for_driver(&function, &tasks);
             let (target, sequence) = (self.target_id, vec![self.handed_over]);
             self.requests.push(TaskManagement { id, function, target, sequence });
         }
-        self.pending.push(Pending { id, function, cookie, confirmed, tasks });
-        self.settle();
+        self.pending.push(Pending { id, function, then, confirmed, tasks });
     }
 
     /// Aborts one task by its slot: the first step of giving it up.
@@ -155,22 +186,42 @@ impl Stack {
         let ledger = &self.ledger;
         self.pending.retain_mut(|p| {
             p.tasks.retain(|&(slot, generation)| {
-                ledger
-                    .record(slot)
-                    .is_some_and(|r| r.state == SlotState::InDriver && r.generation == generation)
+                ledger.record(slot).is_some_and(|r| {
+                    matches!(r.state, SlotState::InDriver | SlotState::InHost)
+                        && r.generation == generation
+                })
             });
             let over = p.confirmed && p.tasks.is_empty();
             if over {
-                ended.push((p.function, p.cookie));
+                ended.push((p.function, p.then));
             }
             !over
         });
-        for (function, cookie) in ended {
+        for (function, then) in ended {
             self.tell_others(&function);
-            if let Some(cookie) = cookie {
-                self.managed.push(ManagementAnswer { cookie });
+            match then {
+                Then::Nobody => {}
+                Then::FrontEnd(cookie) => self.managed.push(ManagementAnswer { cookie }),
+                Then::Host { slot, told } => {
+                    if let (Some(nexus), Function::AbortTaskSet { lun, .. }) = (told, function) {
+                        self.tell_cleared(nexus, lun);
+                    }
+                    self.go_on(slot);
+                }
             }
         }
+    }
+
+    /// Whether the host's command in `slot` waits for a function.
+    pub(super) fn waits_for_function(&self, slot: u16) -> bool {
+        self.pending.iter().any(|p| matches!(p.then, Then::Host { slot: s, .. } if s == slot))
+    }
+
+    /// With TAS = 0 a nexus whose commands another one ended learns of it by a unit attention.
+    fn tell_cleared(&mut self, nexus: NexusId, lun: u16) {
+        let Some(lun) = Lun::new(lun) else { return };
+        let scope = Scope::One(nexus);
+        let _ = self.target.establish(lun, scope, UnitAttention::CommandsCleared);
     }
 
     /// Unit attentions that follow from a function (SAM-6 5.14, table of unit attentions).
@@ -188,6 +239,9 @@ impl Stack {
         let luns: Vec<Lun> =
             self.target.luns().filter(|l| lun.is_none_or(|n| n == l.number())).collect();
         for lun in luns {
+            if function.resets() {
+                self.target.reset_unit(lun);
+            }
             let _ = self.target.establish(lun, scope, attention);
         }
     }
@@ -239,6 +293,9 @@ impl Stack {
     /// Ends a task that the driver does not have, as aborted.
     pub(super) fn end_aborted(&mut self, slot: u16) {
         let Some(record) = self.ledger.record_mut(slot) else { return };
+        if record.internal {
+            return self.end_internal(slot, Outcome::Aborted);
+        }
         record.state = SlotState::Sending;
         let cookie = record.cookie;
         let status = Status::TaskAborted;
@@ -308,6 +365,10 @@ impl Function {
 }
 
 fn concerns(function: &Function, record: &Record) -> bool {
+    // Jobs follow their commands, or go on without them.
+    if record.internal {
+        return false;
+    }
     if matches!(record.state, SlotState::Free | SlotState::Sending | SlotState::Quarantined) {
         return false;
     }

@@ -7,30 +7,39 @@
 //! later returns its [`Answer`]; the front end takes the data out and calls [`Stack::finish`].
 
 mod acked;
+mod adopt;
 mod complete;
 mod deadline;
+mod host_task;
+mod jobs;
 mod manage;
+mod names;
+mod ranges;
 mod restart;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod through;
+mod units;
 
-use outboard_hba::{HbaReport, TaskManagement, UnitReport};
-use outboard_scsi::{Lun, Sense};
-use outboard_slots::{Region, Time};
-use outboard_spc::{
-    Capacity, Identity, Limits, LogicalUnit, NexusId, Provisioning, SpcError, Target, TargetPort,
-    TaskSet, UnitConfig,
-};
+use outboard_hba::{HbaReport, TaskManagement};
+use outboard_scsi::{Direction, Lun, Sense};
+use outboard_slots::{Memory, Region, Time};
+use outboard_spc::{LogicalUnit, NexusId, SpcError, Target, TaskSet};
 
 use crate::buffers::BufferPool;
 use crate::channel::{Channel, ChannelError, Completed};
 use crate::ledger::{Ledger, Violation};
 use acked::AckedWrites;
+use host_task::HostTask;
 use manage::Pending;
+use units::unit_config;
 
+pub use adopt::Adopted;
 pub use complete::Answer;
+pub use host_task::StateRecord;
 pub use manage::{Function, ManagementAnswer};
+pub use names::TargetNames;
 pub use submit::{Accepted, Command};
 
 /// Most nexuses of a target.
@@ -99,11 +108,24 @@ pub struct Stack {
     first_slot: u16,
     /// slots to hand to the driver, in order
     outbox: Vec<u16>,
+    /// there may be tasks that share their blocks with no other
+    exclusive_around: bool,
+    ranges: ranges::Ranges,
     /// answers made between turns
     answers: Vec<Answer>,
     completed: Vec<Completed>,
     acked: AckedWrites,
     pending: Vec<Pending>,
+    memory: Memory,
+    /// slots in use by commands of the host
+    host_tasks: usize,
+    /// those that wait for what follows from them
+    in_host: Vec<HostTask>,
+    jobs: jobs::Jobs,
+    parameter_list: Vec<u8>,
+    state_changes: Vec<StateRecord>,
+    /// nexuses whose last tasks have not ended
+    closing: Vec<NexusId>,
     requests: Vec<TaskManagement>,
     managed: Vec<ManagementAnswer>,
     next_request: u64,
@@ -112,6 +134,8 @@ pub struct Stack {
     unfit: Option<String>,
     /// the driver takes no tasks now
     detached: bool,
+    /// it gets none, but what it has still comes back
+    held: bool,
     /// and never will
     gone_for_good: bool,
     /// tasks handed over, over all incarnations of the driver
@@ -122,8 +146,27 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// For target `target_id` of a driver with `report`, over queue `queue` of `region`.
+    /// For target `target_id` of a driver with `report`, over queue `queue` of `region`; a target
+    /// without names, with one port.
+    ///
+    /// # Errors
+    /// See [`Self::named`].
     pub fn new(
+        report: &HbaReport,
+        target_id: u64,
+        identifiers: &[u32],
+        region: &Region,
+        queue: u32,
+    ) -> Result<Self, StackError> {
+        Self::named(TargetNames::default(), report, target_id, identifiers, region, queue)
+    }
+
+    /// The same under its names, with its ports.
+    ///
+    /// # Errors
+    /// [`StackError`] for a report that makes no target.
+    pub fn named(
+        names: TargetNames,
         report: &HbaReport,
         target_id: u64,
         identifiers: &[u32],
@@ -134,8 +177,7 @@ impl Stack {
         let described = described.ok_or(StackError::NoTarget(target_id))?;
         let slots = region.layout().slots_of(queue);
         let count = slots.len() as u16;
-        let port = TargetPort { relative_id: 1, name: String::new(), protocol: 5 };
-        let mut target = Target::new("", vec![port], NEXUSES);
+        let mut target = Target::new(&names.name, names.ports, NEXUSES);
         let mut task_sets: Vec<Option<TaskSet>> = Vec::new();
         for unit in &described.units {
             let fail = |source| StackError::Unit { target: target_id, lun: unit.lun, source };
@@ -161,16 +203,26 @@ impl Stack {
             identifiers: identifiers.to_vec(),
             first_slot: slots.start as u16,
             outbox: Vec::with_capacity(usize::from(count)),
+            exclusive_around: false,
+            ranges: ranges::Ranges::default(),
             answers: Vec::with_capacity(usize::from(count)),
             completed: Vec::with_capacity(usize::from(count) * 2),
             acked: AckedWrites::new(usize::from(count) * 8),
             pending: Vec::new(),
+            memory: region.memory().clone(),
+            host_tasks: 0,
+            in_host: Vec::new(),
+            jobs: jobs::Jobs::default(),
+            parameter_list: Vec::new(),
+            state_changes: Vec::new(),
+            closing: Vec::new(),
             requests: Vec::new(),
             managed: Vec::new(),
             next_request: 1,
             violations: Vec::new(),
             unfit: None,
             detached: false,
+            held: false,
             gone_for_good: false,
             handed_over: 0,
             next_deadline_round: Time::ZERO,
@@ -188,8 +240,15 @@ impl Stack {
         answers: &mut Vec<Answer>,
     ) -> Result<bool, ChannelError> {
         let before = answers.len();
+        let mut moved = false;
         // What ended between turns ended before anything that is handed over now.
         answers.append(&mut self.answers);
+        if self.host_tasks != 0 {
+            self.run_host_tasks();
+        }
+        if !self.jobs.is_empty() {
+            moved |= self.run_jobs(now);
+        }
         if !self.detached {
             // What is ready goes first: looking for completions waits for lines of the driver's core.
             self.hand_over(now, channel)?;
@@ -204,6 +263,9 @@ impl Stack {
                 Err(ChannelError::Violation(v)) => self.violated(now, v),
                 other => other?,
             }
+            if !self.jobs.is_empty() {
+                moved |= self.run_jobs(now);
+            }
             self.hand_over(now, channel)?;
         } else if self.gone_for_good {
             self.end_outbox(&Sense::INTERNAL_TARGET_FAILURE);
@@ -212,15 +274,30 @@ impl Stack {
             self.next_deadline_round = now.plus_nanos(DEADLINE_ROUND_NS);
             self.look_at_deadlines(now);
         }
+        if !self.pending.is_empty() {
+            self.settle();
+        }
+        if self.host_tasks != 0 {
+            self.run_host_tasks();
+        }
+        if !self.closing.is_empty() {
+            self.close_ended();
+        }
         answers.append(&mut self.answers);
-        Ok(answers.len() != before)
+        Ok(moved || answers.len() != before)
     }
 
     /// Hands the driver what is ready, as one bundle. [`Self::turn`] does it too; a front end with
     /// much to submit calls this between, so that the driver begins before it is done.
     pub fn hand_over(&mut self, now: Time, channel: &mut dyn Channel) -> Result<(), ChannelError> {
-        if self.outbox.is_empty() || self.detached {
+        if self.host_tasks != 0 {
+            self.run_host_tasks();
+        }
+        if self.outbox.is_empty() || self.detached || self.held {
             return Ok(());
+        }
+        if self.exclusive_around {
+            return self.hand_over_apart(now, channel);
         }
         for i in 0..self.outbox.len() {
             let slot = self.outbox[i];
@@ -256,6 +333,33 @@ impl Stack {
         self.in_driver
     }
 
+    /// Slots that are nobody's.
+    #[inline]
+    pub fn free_slots(&self) -> u32 {
+        u32::try_from(self.ledger.slots() - self.ledger.in_use()).unwrap_or(u32::MAX)
+    }
+
+    /// Which way the data of the task in `slot` goes.
+    #[inline]
+    pub fn direction(&self, slot: u16) -> Direction {
+        match self.ledger.record(slot).map_or(0, |r| r.task.transfer_direction) {
+            1 => Direction::ToDevice,
+            2 => Direction::FromDevice,
+            _ => Direction::None,
+        }
+    }
+
+    /// Whether the host itself executes the task in `slot`.
+    pub fn is_host_task(&self, slot: u16) -> bool {
+        self.ledger.record(slot).is_some_and(|r| r.host)
+    }
+
+    /// Holds back what is ready (`true`), so that the driver runs empty and can be replaced in
+    /// order; what it has still comes back. `false` lets it go on.
+    pub fn hold(&mut self, held: bool) {
+        self.held = held;
+    }
+
     /// Slots in use, by tasks in any state.
     pub fn in_use(&self) -> usize {
         self.ledger.in_use()
@@ -280,58 +384,4 @@ impl Stack {
     pub fn violations(&self) -> &[(Time, Violation)] {
         &self.violations
     }
-
-    /// Opens a nexus for a front end's session.
-    pub fn open_nexus(&mut self, initiator_port: &str) -> Result<NexusId, SpcError> {
-        let nexus = outboard_spc::nexus::Nexus {
-            initiator_port: initiator_port.to_owned(),
-            target_port: 1,
-        };
-        self.target.open_nexus(nexus)
-    }
-}
-
-/// What the host tells initiators of a unit, from what its driver reported.
-fn unit_config(
-    target: u64,
-    unit: &UnitReport,
-    max_transfer: u64,
-) -> Result<UnitConfig, StackError> {
-    let fail = |source| StackError::Unit { target, lun: unit.lun, source };
-    let block = u64::from(unit.block_size);
-    let blocks_of = |bytes: u64| u32::try_from(bytes / block).unwrap_or(u32::MAX);
-    let exponent = (unit.physical_block_size / unit.block_size).trailing_zeros() as u8;
-    let capacity =
-        Capacity::new(unit.blocks, unit.block_size).map(|c| c.with_physical_exponent(exponent));
-    let capacity = capacity.map_err(fail)?;
-    let max_transfer = match unit.max_transfer {
-        0 => max_transfer,
-        own => own.min(max_transfer),
-    };
-    let provisioning = match unit.unmap_granularity {
-        None => Provisioning::Full,
-        Some(granularity) => Provisioning::Thin(outboard_spc::unit::Thin {
-            max_unmap: u32::MAX,
-            max_unmap_descriptors: 256,
-            granularity: blocks_of(granularity),
-            alignment: Some(0),
-            reads_zeros: unit.unmap_reads_zeroes,
-            write_same: true,
-        }),
-    };
-    Ok(UnitConfig {
-        identity: Identity::new(&unit.vendor, &unit.product, &unit.revision, &unit.serial)
-            .map_err(fail)?,
-        capacity,
-        limits: Limits {
-            max_transfer: blocks_of(max_transfer).max(1),
-            optimal_transfer: blocks_of(unit.optimal_transfer),
-            granularity: 0,
-            max_write_same: u32::MAX,
-        },
-        provisioning,
-        read_only: unit.read_only,
-        volatile_cache: unit.volatile_cache,
-        rotation_rate: if unit.rotational { 7200 } else { 1 },
-    })
 }

@@ -43,6 +43,7 @@ impl Stack {
                 Some(Sense::ABORTED_COMMAND)
             } else {
                 record.state = SlotState::Waiting;
+                record.repeat(true);
                 again.push(slot);
                 continue;
             };
@@ -65,6 +66,7 @@ impl Stack {
         self.detached = true;
         self.gone_for_good = true;
         self.requests.clear();
+        self.run_host_tasks();
         self.end_all_in_driver(&Sense::INTERNAL_TARGET_FAILURE);
         self.end_outbox(&Sense::INTERNAL_TARGET_FAILURE);
         self.after_fence();

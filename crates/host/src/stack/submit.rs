@@ -1,16 +1,21 @@
 //! Taking a command in: judged first, buffered after.
 
+use outboard_scsi::command::opcode::SANITIZE;
 use outboard_scsi::{Direction, Lun, Sense, Status, TaskAttribute};
 use outboard_slots::{ParallelTask, Time, task::CDB_BYTES};
 use outboard_spc::task_set::{Admission, TaskSetError};
 use outboard_spc::{NexusId, Verdict};
 
+use super::jobs::Outcome;
 use super::{Answer, Stack};
 use crate::ledger::SlotState;
 
 /// How long a command may take before the host gives it up, ns; initiators give up at 30 s, and
 /// the ladder of giving up takes its steps after this.
-const TASK_TIMEOUT_NS: u64 = 10_000_000_000;
+pub(super) const TASK_TIMEOUT_NS: u64 = 10_000_000_000;
+/// The same for commands that may write much and name little; initiators give them 60 s (Linux:
+/// SYNCHRONIZE CACHE) or 120 s (WRITE SAME).
+const LONG_TASK_TIMEOUT_NS: u64 = 40_000_000_000;
 
 /// A command as a front end received it.
 #[derive(Clone, Copy, Debug)]
@@ -63,16 +68,35 @@ impl Stack {
     #[cold]
     fn judge(&mut self, now: Time, command: &Command<'_>) -> Accepted {
         match self.target.check(command.nexus, command.lun, command.cdb) {
-            Verdict::Forward(f) => self.forward(now, command, f),
+            Verdict::Forward(f) if !f.fits(command.expected, self.block_size(f.lun)) => {
+                // What is written once, or all or nothing, is not cut.
+                let field = f.command.length_field().unwrap_or_default();
+                self.refuse(command, &Sense::invalid_field_in_cdb(field, None))
+            }
+            Verdict::Forward(f) => {
+                let accepted = self.forward(now, command, f);
+                if let Accepted::Slot { slot, .. } = accepted {
+                    if f.command.is_exclusive() {
+                        self.make_exclusive(slot);
+                    }
+                    self.give_time(now, slot, &f.command);
+                }
+                accepted
+            }
+            Verdict::Data(parameters) => self.collect(now, command, parameters),
             Verdict::Answer(response) => {
+                // What has no parameter list ends no tasks, so that nothing is waited for.
+                self.carry_out_effects(None);
                 let sense = response.sense.map(|s| self.encode(command.lun, &s));
                 let mut data = response.data;
+                let length = data.len() as u64;
                 data.truncate(usize::try_from(command.expected).unwrap_or(usize::MAX));
                 Accepted::Answered(Answer {
                     cookie: command.cookie,
                     status: response.status,
                     sense,
                     transferred: data.len() as u64,
+                    length,
                     data,
                     ..Answer::EMPTY
                 })
@@ -80,8 +104,34 @@ impl Stack {
         }
     }
 
+    fn block_size(&self, lun: Lun) -> u32 {
+        self.target.unit(lun).map_or(512, |unit| unit.config().capacity.block_size())
+    }
+
+    /// A deadline for what is not over at once.
+    fn give_time(&mut self, now: Time, slot: u16, command: &outboard_scsi::Command) {
+        use outboard_scsi::Command as Scsi;
+
+        if let Scsi::WriteSame(_) | Scsi::SynchronizeCache { .. } | Scsi::StartStopUnit(_) = command
+            && let Some(record) = self.ledger.record_mut(slot)
+        {
+            record.deadline = now.plus_nanos(LONG_TASK_TIMEOUT_NS);
+            record.task.timeout_ms = (LONG_TASK_TIMEOUT_NS / 1_000_000) as u32;
+        }
+    }
+
+    /// The host's own end of a command, with sense data.
+    fn refuse(&self, command: &Command<'_>, sense: &Sense) -> Accepted {
+        Accepted::Answered(Answer {
+            cookie: command.cookie,
+            status: Status::CheckCondition,
+            sense: Some(self.encode(command.lun, sense)),
+            ..Answer::EMPTY
+        })
+    }
+
     #[inline]
-    fn forward(
+    pub(super) fn forward(
         &mut self,
         now: Time,
         command: &Command<'_>,
@@ -102,6 +152,11 @@ impl Stack {
         record.writes = forwarded.command.changes_medium();
         record.lun = lun;
         record.nexus = u32::from(command.nexus.index());
+        record.length = match forwarded.command {
+            // Its answer is as long as it is.
+            outboard_scsi::Command::GetLbaStatus(_) => 0,
+            _ => forwarded.length,
+        };
         record.cookie = command.cookie;
         record.deadline = now.plus_nanos(TASK_TIMEOUT_NS);
         record.buffer = buffer;
@@ -129,6 +184,9 @@ impl Stack {
             timeout_ms: (TASK_TIMEOUT_NS / 1_000_000) as u32,
             ..ParallelTask::EMPTY
         };
+        if forwarded.through {
+            record.write_through();
+        }
         Accepted::Slot { slot, offset: buffer.offset, len }
     }
 
@@ -142,10 +200,24 @@ impl Stack {
             return;
         }
         if record.aborted {
-            return self.end_aborted(slot);
+            return match record.gone {
+                false => self.end_aborted(slot),
+                true => self.end_with_sense(slot, &Sense::LOGICAL_UNIT_NOT_SUPPORTED),
+            };
         }
         let lun = record.lun;
-        let Some(Some(set)) = self.task_sets.get_mut(usize::from(lun)) else { return };
+        // SANITIZE is processed as if it came with HEAD OF QUEUE (SBC-4).
+        let sanitizes = record.host && record.task.command_descriptor_block[0] == SANITIZE;
+        let attribute = if sanitizes { TaskAttribute::HeadOfQueue } else { attribute };
+        if self.jobs.sanitizing
+            && let Some(sense) = Lun::new(lun).and_then(|l| self.target.sanitize_in_progress(l))
+        {
+            return self.end_with_sense(slot, &sense);
+        }
+        let Some(record) = self.ledger.record_mut(slot) else { return };
+        let Some(Some(set)) = self.task_sets.get_mut(usize::from(lun)) else {
+            return self.end_with_sense(slot, &Sense::LOGICAL_UNIT_NOT_SUPPORTED);
+        };
         match set.insert(at, attribute) {
             Ok(Admission::Start) => {
                 record.state = SlotState::Waiting;
@@ -167,14 +239,19 @@ impl Stack {
         if record.state != SlotState::Sending {
             return;
         }
+        self.host_tasks -= usize::from(record.host);
         self.buffers.give_back(record.buffer);
         self.ledger.release(slot);
+        if self.jobs.is_hungry() {
+            self.feed_jobs();
+        }
     }
 
     /// The front end gives up on a task it has not called ready: its initiator is gone.
     pub fn cancel(&mut self, slot: u16) {
         let Some(record) = self.ledger.record(slot) else { return };
         if record.state == SlotState::Filling {
+            self.host_tasks -= usize::from(record.host);
             self.buffers.give_back(record.buffer);
             self.ledger.release(slot);
         }
@@ -192,6 +269,9 @@ impl Stack {
     /// Ends a task that never reached the driver, with sense data.
     pub(super) fn end_with_sense(&mut self, slot: u16, sense: &Sense) {
         let Some(record) = self.ledger.record_mut(slot) else { return };
+        if record.internal {
+            return self.end_internal(slot, Outcome::Failed(*sense));
+        }
         record.state = SlotState::Sending;
         let (cookie, lun) = (record.cookie, record.task.logical_unit_bytes);
         let sense = Some(self.encode(lun, sense));

@@ -1,15 +1,22 @@
 //! The stack over a driver that a test plays: tasks are what was pushed, answers what is told.
 
+mod adopt;
 mod deadlines;
 mod driver;
+mod everything;
 mod management;
+mod nexuses;
 mod order;
+mod parameters;
+mod ranges;
 mod restart;
+mod through;
 mod violations;
 
+use outboard_hba::HbaReport;
 use outboard_scsi::command::build::{self, Cdb};
 use outboard_scsi::{Lun, Sense, Status, TaskAttribute};
-use outboard_slots::Time;
+use outboard_slots::{Region, Time};
 use outboard_spc::NexusId;
 
 use super::{Accepted, Answer, Command, Stack};
@@ -28,9 +35,12 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let (report, region) = driver::report();
+        Self::over(driver::report())
+    }
+
+    fn over((report, region): (HbaReport, Region)) -> Self {
         let mut stack = Stack::new(&report, 0, &[11, 12, 13, 14], &region, 0).unwrap();
-        let nexuses = ["a", "b"].map(|port| stack.open_nexus(port).unwrap());
+        let nexuses = ["a", "b"].map(|port| stack.open_nexus(port, 1).unwrap());
         let free = stack.free_buffer_bytes();
         let driver = PlayedDriver::new(region);
         let mut bench = Self { stack, driver, nexuses, now: Time::from_nanos(1), free };
@@ -69,6 +79,16 @@ impl Bench {
             panic!("no slot")
         };
         self.stack.ready(slot, attribute);
+        slot
+    }
+
+    /// Sends a command with data-out up to ready; its slot.
+    fn send_list(&mut self, nexus: usize, cookie: u64, cdb: Cdb, list: &[u8]) -> u16 {
+        let expected = list.len() as u64;
+        let accepted = self.submit(nexus, cookie, cdb, expected, TaskAttribute::Simple);
+        let Accepted::Slot { slot, offset, .. } = accepted else { panic!("{accepted:?}") };
+        self.driver.memory().write(offset, list).unwrap();
+        self.stack.ready(slot, TaskAttribute::Simple);
         slot
     }
 

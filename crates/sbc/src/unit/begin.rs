@@ -22,8 +22,7 @@ impl LogicalUnit {
         let TaskIn { id, buffer, .. } = *task;
         let reads = op == Op::Read;
         let memory = engine.memory();
-        let range =
-            command::transfer(&self.shape, self.is_started, memory, buffer, operands, !reads)?;
+        let range = command::transfer(&self.shape, memory, buffer, operands, !reads)?;
         if range.len == 0 {
             out.push(Outcome::good(id, 0));
             return Ok(());
@@ -54,7 +53,8 @@ impl LogicalUnit {
                 }
             }
         }
-        let work = work::Transfer { op, range, data: buffer.offset, done: 0, then: None };
+        let (data, bytes) = (buffer.offset, range.len);
+        let work = work::Transfer { op, range, data, done: 0, then: None, bytes };
         self.work(engine, id, Work::Transfer(work), out);
         Ok(())
     }
@@ -69,11 +69,12 @@ impl LogicalUnit {
         out: &mut Vec<Outcome>,
     ) -> Result<(), Sense> {
         let context = Context {
+            disk: &*self.disk,
             shape: &self.shape,
             memory: engine.memory(),
+            cdb: task.cdb,
             buffer: task.buffer,
             parameters: &mut self.parameters,
-            is_started: &mut self.is_started,
             report: &self.report,
         };
         match command::begin(command, context)? {

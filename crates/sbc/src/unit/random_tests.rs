@@ -21,11 +21,14 @@ const GRANULE: u64 = 8;
 enum Kind {
     Read,
     Write(Vec<u8>),
+    Or(Vec<u8>),
+    /// what is compared, what is written
+    CompareAndWrite(Vec<u8>, Vec<u8>),
     Compare(Vec<u8>),
     CompareOne(Vec<u8>),
     Same(Vec<u8>),
     Unmap(Vec<(u64, u64)>),
-    /// VERIFY of the medium, SYNCHRONIZE CACHE, START STOP UNIT, TEST UNIT READY
+    /// VERIFY of the medium, PRE-FETCH, SYNCHRONIZE CACHE, START STOP UNIT, TEST UNIT READY
     NoData,
     Refused(Sense),
 }
@@ -50,7 +53,10 @@ impl Wanted {
     }
 
     fn changes(&self) -> bool {
-        matches!(self.kind, Kind::Write(_) | Kind::Same(_) | Kind::Unmap(_))
+        !matches!(
+            self.kind,
+            Kind::Read | Kind::Compare(_) | Kind::CompareOne(_) | Kind::NoData | Kind::Refused(_)
+        )
     }
 }
 
@@ -60,8 +66,10 @@ struct Run {
     faults: Faults,
     bytes: Vec<u8>,
     flying: Vec<Option<Wanted>>,
-    started: bool,
     can_unmap: bool,
+    can_zero: bool,
+    /// blocks of the longest request
+    most: u64,
     ended: u32,
 }
 
@@ -73,8 +81,9 @@ impl Run {
             faults,
             bytes: vec![0; limits.len_bytes() as usize],
             flying: vec![None; usize::from(SLOTS)],
-            started: true,
             can_unmap: limits.discard.is_some(),
+            can_zero: limits.write_zeroes,
+            most: limits.max_transfer / BLOCK,
             ended: 0,
         }
     }
@@ -107,14 +116,20 @@ impl Run {
     }
 
     fn start(&mut self, id: u16) {
-        let mut wanted = self.wish();
+        let wanted = self.wish();
         if self.flying.iter().flatten().any(|other| other.meets(&wanted)) {
             return;
         }
         let at = Bed::at(id);
         let memory = self.bed.engine.memory();
         match &wanted.kind {
-            Kind::Write(data) | Kind::Compare(data) => memory.write(at, data).unwrap(),
+            Kind::Write(data) | Kind::Or(data) | Kind::Compare(data) => {
+                memory.write(at, data).unwrap();
+            }
+            Kind::CompareAndWrite(compare, write) => {
+                memory.write(at, compare).unwrap();
+                memory.write(at + compare.len() as u64, write).unwrap();
+            }
             Kind::CompareOne(block) | Kind::Same(block) => memory.write(at, block).unwrap(),
             Kind::Unmap(ranges) => {
                 let mut list = [0; 1024];
@@ -123,12 +138,6 @@ impl Run {
                 memory.write(at, &list[..len]).unwrap();
             }
             Kind::Read | Kind::NoData | Kind::Refused(_) => {}
-        }
-        let opcode = wanted.cdb.bytes()[0];
-        if opcode == op::START_STOP_UNIT {
-            self.started = wanted.cdb.bytes()[4] & 1 == 1;
-        } else if !self.started && !matches!(wanted.kind, Kind::Refused(Sense::INVALID_OPCODE)) {
-            wanted.kind = Kind::Refused(Sense::NOT_READY_INITIALIZING_COMMAND_REQUIRED);
         }
         let (cdb, buffer) = (wanted.cdb, wanted.buffer);
         self.flying[usize::from(id)] = Some(wanted);
@@ -158,7 +167,21 @@ impl Run {
             let from = (lba * BLOCK) as usize;
             self.bytes[from..from + len as usize].to_vec()
         };
-        match dice.below(16) {
+        match dice.below(20) {
+            16 => wanted(Kind::Or(noise(cut)), orwrite_16(lba, count), buffer, cut),
+            17 | 18 => {
+                let mut compare = present(len);
+                if len > 0 && dice.chance(50) {
+                    compare[dice.below(len) as usize] ^= 0x02;
+                }
+                let cdb = compare_and_write(lba, blocks as u8).with(1, dice.below(2) as u8 * FUA);
+                wanted(Kind::CompareAndWrite(compare, noise(len)), cdb, BUFFER, 2 * len)
+            }
+            19 => {
+                let blocks = blocks.min(self.most);
+                let (len, cdb) = (blocks * BLOCK, write_atomic_16(lba, blocks as u16, 0));
+                Wanted { range: (lba, blocks), ..wanted(Kind::Write(noise(len)), cdb, BUFFER, len) }
+            }
             0..=3 => {
                 let cdb = match dice.below(4) {
                     0 if blocks > 0 => read_6(lba32, blocks as u8),
@@ -211,7 +234,8 @@ impl Run {
                 wanted(Kind::Unmap(ranges), unmap(len as u16), BUFFER, len)
             }
             14 => {
-                let cdb = match dice.below(8) {
+                let cdb = match dice.below(9) {
+                    8 => pre_fetch_16(lba, count, dice.chance(50)),
                     0 => start_stop_unit(false).with(1, dice.below(2) as u8),
                     1..=4 => start_stop_unit(true),
                     5 => test_unit_ready(),
@@ -249,7 +273,13 @@ impl Run {
             }
             Status::CheckCondition => {
                 assert!(!wanted.aborted);
-                self.failed(&wanted, sense.unwrap());
+                let sense = sense.unwrap();
+                if sense.deferred {
+                    // The task was not executed.
+                    assert!(self.faults.fail > 0 && bytes_transferred == 0);
+                } else {
+                    self.failed(&wanted, sense);
+                }
             }
             Status::Busy => {
                 assert!(self.faults.busy > 0);
@@ -267,6 +297,13 @@ impl Run {
                 let read = self.bed.memory(Bed::at(id), wanted.bytes);
                 assert!(read == self.bytes[from..from + read.len()], "{:?}", wanted.cdb);
             }
+            Kind::Or(data) => {
+                self.bytes[from..].iter_mut().zip(data).for_each(|(byte, or)| *byte |= or);
+            }
+            Kind::CompareAndWrite(compare, write) => {
+                assert!(self.bytes[from..to] == *compare);
+                self.bytes[from..to].copy_from_slice(write);
+            }
             Kind::Write(data) => self.bytes[from..from + data.len()].copy_from_slice(data),
             Kind::Same(block) => {
                 self.bytes[from..to]
@@ -276,8 +313,11 @@ impl Run {
             Kind::Unmap(ranges) => {
                 for &(lba, blocks) in ranges {
                     let end = lba + blocks;
-                    let from = lba.next_multiple_of(GRANULE);
-                    let to = if end == BLOCKS { end } else { end / GRANULE * GRANULE };
+                    let (from, to) = match self.can_zero {
+                        true => (lba, end),
+                        false if end == BLOCKS => (lba.next_multiple_of(GRANULE), end),
+                        false => (lba.next_multiple_of(GRANULE), end / GRANULE * GRANULE),
+                    };
                     let bytes = (from * BLOCK) as usize..(to.max(from) * BLOCK) as usize;
                     self.bytes.get_mut(bytes).into_iter().for_each(|bytes| bytes.fill(0));
                 }
@@ -291,7 +331,9 @@ impl Run {
     fn failed(&mut self, wanted: &Wanted, sense: Sense) {
         match &wanted.kind {
             Kind::Refused(expected) => return assert_eq!(sense, *expected),
-            Kind::Compare(_) | Kind::CompareOne(_) if sense.is(&Sense::MISCOMPARE) => {
+            Kind::Compare(_) | Kind::CompareOne(_) | Kind::CompareAndWrite(..)
+                if sense.is(&Sense::MISCOMPARE) =>
+            {
                 return assert_eq!(sense.information, self.difference(wanted));
             }
             _ => {}
@@ -315,7 +357,9 @@ impl Run {
         let from = (lba * BLOCK) as usize;
         let differs = |bytes: &[u8], data: &[u8]| bytes.iter().zip(data).position(|(a, b)| a != b);
         let at = match &wanted.kind {
-            Kind::Compare(data) => differs(&self.bytes[from..], data),
+            Kind::Compare(data) | Kind::CompareAndWrite(data, _) => {
+                differs(&self.bytes[from..], data)
+            }
             Kind::CompareOne(block) => self.bytes[from..from + (blocks * BLOCK) as usize]
                 .chunks(BLOCK as usize)
                 .find_map(|bytes| differs(bytes, block)),
@@ -344,7 +388,8 @@ impl Run {
         assert!(self.bed.unit.is_idle() && self.flying.iter().all(Option::is_none));
         assert!(self.bed.seen.lock().unwrap().bytes == self.bytes, "the disk is as the model says");
         assert_eq!(self.bed.unit.strays(), 0);
-        assert!(self.faults.fail > 0 || self.bed.unit.take_deferred_error().is_none());
+        let next = self.bed.run(test_unit_ready(), &[], 0);
+        assert!(self.faults.fail > 0 || next.status == Status::Good);
     }
 }
 
@@ -392,7 +437,8 @@ proptest! {
         let opcodes = [
             op::READ_6, op::WRITE_10, op::VERIFY_10, op::VERIFY_16, op::WRITE_SAME_10, op::UNMAP,
             op::WRITE_SAME_16, op::WRITE_AND_VERIFY_12, op::SYNCHRONIZE_CACHE_10, op::READ_16,
-            op::START_STOP_UNIT, op::SERVICE_ACTION_IN_16,
+            op::START_STOP_UNIT, op::SERVICE_ACTION_IN_16, op::COMPARE_AND_WRITE, op::ORWRITE_16,
+            op::WRITE_ATOMIC_16, op::PRE_FETCH_10,
         ];
         let discard = Discard { granularity: 1536, max_bytes: 1000, reads_zeroes: true };
         let limits = Limits { discard: Some(discard), ..limits(512, BLOCKS * BLOCK) };

@@ -201,9 +201,11 @@ fn write_same_takes_the_cheapest_way() {
     assert_eq!(bed.asked(), expected);
     assert!(bed.seen.lock().unwrap().bytes[5 * 512..25 * 512].iter().all(|&byte| byte == 0));
 
-    let length = |byte| check(Sense::invalid_field_in_cdb(byte, None));
-    assert_eq!(bed.run(write_same_16(0, 0, false, true), &[], 0), length(10));
-    assert_eq!(bed.run(write_same_10(0, 0, false), &[0; 512], 512), length(7));
+    assert_eq!(bed.run(write_same_16(2000, 0, false, true), &[], 0), good(0));
+    assert_eq!(bed.asked(), [(zeroes(false), 2000 * 512, 48 * 512)], "to the end");
+    assert_eq!(bed.run(write_same_10(2048, 0, false), &[0; 512], 512), good(0));
+    let beyond = bed.run(write_same_10(2049, 0, false), &[0; 512], 512);
+    assert_eq!(beyond, check(Sense::lba_out_of_range(2049)));
     let anchored = write_same_16(0, 1, true, true).with(1, 0x10);
     assert_eq!(bed.run(anchored, &[], 0), check(Sense::invalid_field_in_cdb(1, Some(4))));
     let short = bed.run(write_same_10(0, 1, false), &[0; 511], 511);
@@ -235,8 +237,21 @@ fn list(ranges: &[(u64, u64)]) -> Vec<u8> {
 }
 
 #[test]
-fn unmap_discards_whole_granules() {
+fn unmap_zeroes_what_is_less_than_a_granule() {
     let mut bed = bed();
+    bed.seen.lock().unwrap().bytes.fill(7);
+    let ranges = list(&[(0, 8), (9, 6), (100, 0), (2043, 5)]);
+    let len = ranges.len() as u64;
+    assert_eq!(bed.run(unmap(len as u16), &ranges, len), good(len));
+    let zeroes = Op::WriteZeroes { may_unmap: true };
+    let asked = [(zeroes, 0, 4096), (zeroes, 9 * 512, 6 * 512), (zeroes, 2043 * 512, 5 * 512)];
+    assert_eq!(bed.asked(), asked);
+}
+
+#[test]
+fn unmap_discards_whole_granules() {
+    let cannot_zero = Limits { write_zeroes: false, ..able() };
+    let mut bed = Bed::new(cannot_zero, SCRATCH, Faults::default(), 1);
     bed.seen.lock().unwrap().bytes.fill(7);
     let ranges = list(&[(0, 8), (9, 6), (9, 20), (100, 0), (2043, 5), (64, 64)]);
     let len = ranges.len() as u64;
@@ -270,35 +285,153 @@ fn unmap_discards_whole_granules() {
 }
 
 #[test]
-fn a_stopped_unit_is_not_ready() {
+fn a_stop_flushes() {
     let mut bed = bed();
     assert_eq!(bed.run(start_stop_unit(false), &[], 0), good(0));
     assert_eq!(bed.asked(), [(Op::Flush, 0, 0)], "a stop writes the cache to the medium");
-    let stopped = check(Sense::NOT_READY_INITIALIZING_COMMAND_REQUIRED);
-    let commands = [
-        test_unit_ready(),
-        read_10(0, 1),
-        write_16(0, 1),
-        verify_16(0, 1, 0),
-        write_and_verify_16(0, 1, 0),
-        synchronize_cache_10(0, 0),
-        unmap(24),
-        write_same_10(0, 1, false),
-    ];
-    for cdb in commands {
-        assert_eq!(bed.run(cdb, &[], 512), stopped);
-    }
-    assert_eq!(bed.run(read_capacity_10(), &[], 8), good(8));
-    assert_eq!(bed.asked(), []);
+    assert_eq!(bed.run(start_stop_unit(false).with(1, 0x01), &[], 0), good(0));
+    assert_eq!(bed.asked(), [(Op::Flush, 0, 0)]);
+    assert_eq!(bed.run(start_stop_unit(false).with(4, 0x04), &[], 0), good(0));
     assert_eq!(bed.run(start_stop_unit(true), &[], 0), good(0));
-    assert_eq!(bed.run(test_unit_ready(), &[], 0), good(0));
-    assert_eq!(bed.run(read_10(0, 1), &[], 512), good(512));
-    let no_flush = bed.run(start_stop_unit(false).with(4, 0x04), &[], 0);
-    assert_eq!((no_flush, bed.asked()), (good(0), vec![(Op::Read, 0, 512)]));
-    let condition = bed.run(start_stop_unit(true).with(4, 0x20), &[], 0);
-    assert_eq!(condition, check(Sense::invalid_field_in_cdb(4, Some(7))));
-    let eject = bed.run(start_stop_unit(false).with(4, 0x02), &[], 0);
-    assert_eq!(eject, check(Sense::invalid_field_in_cdb(4, Some(1))));
+    assert_eq!(bed.asked(), [], "NO_FLUSH, and a start");
+    assert_eq!(bed.run(read_10(0, 1), &[], 512), good(512), "readiness is the host's to judge");
+}
+
+#[test]
+fn compare_and_write_is_all_or_nothing() {
+    let mut bed = bed();
+    let (old, new) = (data(70, 1), data(70, 2));
+    bed.run(write_10(9, 70), &old, BUFFER);
+    bed.asked();
+    let both = |compare: &[u8], write: &[u8]| [compare, write].concat();
+    let bytes = 2 * 70 * BLOCK;
+    let place = PIECE + 27;
+    let mut other = old.clone();
+    other[place as usize] ^= 1;
+    let outcome = bed.run(compare_and_write(9, 70), &both(&other, &new), BUFFER);
+    assert_eq!(outcome, Outcome { bytes_transferred: bytes, ..check(Sense::miscompare(place)) });
+    assert!(bed.asked().iter().all(|asked| asked.0 == Op::Read), "nothing is written");
+    let outcome = bed.run(compare_and_write(9, 70).with(1, FUA), &both(&old, &new), BUFFER);
+    assert_eq!(outcome, good(bytes));
+    let ops: Vec<Op> = bed.asked().iter().map(|asked| asked.0).collect();
+    assert_eq!(ops, [Op::Read, Op::Read, Op::Read, write(true), write(true), write(true)]);
+    assert_eq!(bed.seen.lock().unwrap().bytes[9 * 512..79 * 512], new);
+
+    assert_eq!(bed.run(compare_and_write(2048, 0), &[], 512), good(0));
+    let beyond = bed.run(compare_and_write(2048, 1), &[], 1024);
+    assert_eq!(beyond, check(Sense::lba_out_of_range(2048)));
+    let short = bed.run(compare_and_write(0, 2), &[], 2047);
+    assert_eq!(short, check(Sense::DATA_PHASE_ERROR));
+    bed.asked();
+    bed.seen.lock().unwrap().results.push_back(Some(DiskError::Medium { at: 512 }));
+    let unread = bed.run(compare_and_write(0, 2), &[], 2048);
+    assert_eq!(unread, check(Sense::unrecovered_read_error(1)));
+    let results = [None, Some(DiskError::Medium { at: 512 })];
+    bed.seen.lock().unwrap().results.extend(results);
+    let zeroes = both(&[0; 1024], &[1; 1024]);
+    assert_eq!(bed.run(compare_and_write(0, 2), &zeroes, 2048), check(Sense::write_error(1)));
+}
+
+#[test]
+fn a_repeated_compare_and_write_finishes_what_was_begun() {
+    let mut bed = bed();
+    let (old, new, other) = (data(70, 1), data(70, 2), data(70, 4));
+    let both = [old.as_slice(), new.as_slice()].concat();
+    let cdb = compare_and_write(9, 70);
+    let repeated = cdb.with(12, REPEATED);
+    let half = [&new[..40 * 512], &old[40 * 512..]].concat();
+    for begun in [&old, &half, &new] {
+        bed.run(write_10(9, 70), begun, BUFFER);
+        if begun != &old {
+            assert!(bed.run(cdb, &both, BUFFER).sense.unwrap().is(&Sense::MISCOMPARE));
+        }
+        assert_eq!(bed.run(repeated, &both, BUFFER), good(2 * 70 * BLOCK));
+        assert_eq!(bed.seen.lock().unwrap().bytes[9 * 512..79 * 512], new);
+    }
+    let torn = [&half[..60 * 512], &other[60 * 512..]].concat();
+    bed.run(write_10(9, 70), &torn, BUFFER);
+    let outcome = bed.run(repeated, &both, BUFFER);
+    assert_eq!(outcome.sense, Some(Sense::miscompare(60 * 512)));
+    assert_eq!(bed.seen.lock().unwrap().bytes[9 * 512..79 * 512], torn);
+}
+
+#[test]
+fn orwrite_reads_combines_and_writes() {
+    let mut bed = bed();
+    let (old, new) = (data(70, 1), data(70, 0x5A));
+    bed.run(write_10(9, 70), &old, BUFFER);
+    bed.asked();
+    assert_eq!(bed.run(orwrite_16(9, 70).with(1, FUA), &new, BUFFER), good(70 * BLOCK));
+    let ops: Vec<Op> = bed.asked().iter().map(|asked| asked.0).collect();
+    assert_eq!(ops, [Op::Read, write(true), Op::Read, write(true), Op::Read, write(true)]);
+    let expected: Vec<u8> = old.iter().zip(&new).map(|(old, new)| old | new).collect();
+    assert_eq!(bed.seen.lock().unwrap().bytes[9 * 512..79 * 512], expected);
+    assert_eq!(bed.run(orwrite_16(0, 0), &[], 0), good(0));
+    bed.seen.lock().unwrap().results.extend([None, Some(DiskError::NoSpace)]);
+    let full = bed.run(orwrite_16(0, 1), &[1; 512], 512);
+    assert_eq!(full, check(Sense::SPACE_ALLOCATION_FAILED));
+}
+
+#[test]
+fn an_atomic_write_is_one_request_of_whole_physical_blocks() {
+    let limits = Limits { physical_block_size: 4096, ..able() };
+    let mut bed = Bed::new(limits, SCRATCH, Faults::default(), 1);
+    assert_eq!(bed.unit.report().max_atomic_blocks, 32);
+    let blocks = data(32, 1);
+    assert_eq!(bed.run(write_atomic_16(8, 32, 0), &blocks, 16_384), good(16_384));
+    assert_eq!(bed.run(write_atomic_16(2040, 8, 0).with(1, FUA), &blocks, 4096), good(4096));
+    let expected = [(write(false), 4096, 16_384), (write(true), 2040 * 512, 4096)];
+    assert_eq!(bed.asked(), expected);
+    let field = |byte| check(Sense::invalid_field_in_cdb(byte, None));
+    assert_eq!(bed.run(write_atomic_16(8, 40, 0), &[], BUFFER), field(12), "too long");
+    assert_eq!(bed.run(write_atomic_16(8, 4, 0), &[], BUFFER), field(12), "half a granule");
+    assert_eq!(bed.run(write_atomic_16(4, 8, 0), &[], BUFFER), field(2), "not aligned");
+    assert_eq!(bed.run(write_atomic_16(8, 8, 8), &[], BUFFER), field(10), "no boundaries");
+    let beyond = bed.run(write_atomic_16(2040, 16, 0), &[], BUFFER);
+    assert_eq!(beyond, check(Sense::lba_out_of_range(2048)));
+    assert_eq!(bed.run(write_atomic_16(8, 8, 0), &[], 4095), check(Sense::DATA_PHASE_ERROR));
+    assert_eq!(bed.run(write_atomic_16(8, 0, 0), &[], 0), good(0));
+    assert_eq!(bed.asked(), []);
+}
+
+#[test]
+fn lba_status_tells_holes_from_data() {
+    let mut bed = bed();
+    bed.run(write_10(8, 8), &data(8, 1), 4096);
+    bed.seen.lock().unwrap().tells_holes = true;
+    let mut status = |cdb: Cdb, len| {
+        let outcome = bed.run(cdb, &[], len);
+        let data = bed.memory(0, outcome.bytes_transferred);
+        let found: Vec<_> = outboard_scsi::lba_status::parse(&data)
+            .map(|found| (found.lba, found.blocks, found.provisioning as u8))
+            .collect();
+        (outcome, found)
+    };
+    let all = vec![(3, 5, 1), (8, 8, 0), (16, 2032, 1)];
+    assert_eq!(status(get_lba_status_16(3, 512), 512), (good(56), all.clone()));
+    assert_eq!(status(get_lba_status_16(3, 24), 512), (good(24), all[..1].to_vec()));
+    assert_eq!(status(get_lba_status_16(3, 47), 512), (good(40), all[..2].to_vec()));
+    assert_eq!(status(get_lba_status_16(3, 7), 512), (good(7), vec![]));
+    assert_eq!(status(get_lba_status_16(15, 512), 24), (good(24), vec![(15, 1, 0)]));
+    let beyond = status(get_lba_status_16(2048, 24), 24).0;
+    assert_eq!(beyond, check(Sense::lba_out_of_range(2048)));
+    let full = Limits { discard: None, ..able() };
+    let mut full = Bed::new(full, SCRATCH, Faults::default(), 1);
+    full.seen.lock().unwrap().tells_holes = true;
+    assert_eq!(full.run(get_lba_status_16(3, 512), &[], 512), good(24), "all is mapped");
+    assert_eq!(full.memory(8, 16), [0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 7, 0xFD, 0, 0, 0, 0]);
+    let by_type = status(get_lba_status_16(0, 24).with(14, 1), 24).0;
+    assert_eq!(by_type, check(Sense::invalid_field_in_cdb(14, None)));
+}
+
+#[test]
+fn pre_fetch_has_nowhere_to_put_blocks() {
+    let mut bed = bed();
+    assert_eq!(bed.run(pre_fetch_10(0, 0, false), &[], 0), good(0));
+    assert_eq!(bed.run(pre_fetch_16(2047, 1, true), &[], 0), good(0));
+    let beyond = bed.run(pre_fetch_16(2047, 2, true), &[], 0);
+    assert_eq!(beyond, check(Sense::lba_out_of_range(2048)));
+    assert_eq!(bed.asked(), []);
 }
 
 #[test]
@@ -334,8 +467,10 @@ fn synchronize_cache_waits_or_does_not() {
     bed.seen.lock().unwrap().stopped = false;
     assert_eq!(bed.drain(), []);
     assert_eq!(bed.asked(), [(Op::Flush, 0, 0)], "and are covered by one more");
-    assert_eq!(bed.unit.take_deferred_error(), Some(Sense::LOGICAL_UNIT_FAILURE.deferred()));
-    assert_eq!(bed.unit.take_deferred_error(), None);
+    let deferred = check(Sense::LOGICAL_UNIT_FAILURE.deferred());
+    assert_eq!(bed.run(write_10(0, 1), &[], 512), deferred, "the next command tells");
+    assert_eq!(bed.asked(), [], "and is not executed");
+    assert_eq!(bed.run(write_10(0, 1), &[], 512), good(512));
 }
 
 #[test]

@@ -1,4 +1,9 @@
-//! UNMAP: a list of ranges, each discarded as far as whole granules go.
+//! UNMAP: a list of ranges.
+//!
+//! Where unmapped blocks are said to read as zeroes (LBPRZ), initiators expect it of every block they
+//! named. So a disk that can zero without data is asked for that, over all of a range: it gives back
+//! whole granules and writes what is left of the others. Any other disk is asked to discard whole
+//! granules; the rest stays mapped, as SBC-4 (UNMAP) allows for any block.
 
 use outboard_disk::Op;
 use outboard_scsi::Sense;
@@ -54,8 +59,12 @@ impl Unmap {
                 Ok(true) => {}
             }
         }
-        let range = Range { offset: self.left.offset, len: self.left.len.min(discard.max_bytes) };
-        Next::Step(Step { op: Op::Discard, range, number: 0 })
+        let (op, most) = match tools.shape.unmaps_by_zeroing() {
+            true => (Op::WriteZeroes { may_unmap: true }, tools.shape.zero_step),
+            false => (Op::Discard, discard.max_bytes),
+        };
+        let range = Range { offset: self.left.offset, len: self.left.len.min(most) };
+        Next::Step(Step { op, range, number: 0 })
     }
 
     pub(super) const fn submitted(&mut self, step: &Step) {
@@ -79,10 +88,12 @@ impl Unmap {
     }
 }
 
-/// What of `range` is whole granules; the disk's last one may be short. The rest stays mapped, as
-/// SBC-4 (UNMAP) allows for any block.
+/// What of `range` is unmapped: all of it, or its whole granules; the disk's last one may be short.
 pub(crate) fn granules(shape: &Shape, range: LbaRange) -> Result<Range, Sense> {
     let Range { offset, len } = shape.range(range)?;
+    if shape.unmaps_by_zeroing() {
+        return Ok(Range { offset, len });
+    }
     let granularity = shape.discard.map_or(1, |discard| discard.granularity).max(1);
     let end = offset + len;
     let from = offset.checked_next_multiple_of(granularity).unwrap_or(end);

@@ -50,18 +50,23 @@ impl Verify {
         Ok(())
     }
 
-    fn step_bytes(&self, tools: &Tools<'_>) -> u64 {
+    /// Everything has been read and found as it should be.
+    pub(super) const fn is_done(&self) -> bool {
+        self.done == self.range.len
+    }
+
+    pub(super) fn step_bytes(&self, tools: &Tools<'_>) -> u64 {
         (self.range.len - self.done).min(tools.piece_bytes)
     }
 
-    const fn fail(&self, sense: Sense) -> Failure {
+    pub(super) const fn fail(&self, sense: Sense) -> Failure {
         let status = Status::CheckCondition;
         Failure { at: self.done, status, sense: Some(sense), bytes: self.bytes }
     }
 }
 
 /// Memory that was checked when the command came and cannot be read now.
-struct Unreadable;
+pub(super) struct Unreadable;
 
 /// The first of `len` bytes in which the piece differs from the memory at `data`.
 fn first_difference(tools: &Tools<'_>, data: u64, len: u64) -> Result<Option<u64>, Unreadable> {
@@ -81,7 +86,12 @@ fn one_block_difference(tools: &Tools<'_>, data: u64, len: u64) -> Result<Option
 }
 
 /// Compares two ranges of shared memory by copies: what is compared cannot change meanwhile.
-fn difference(memory: &Memory, a: u64, b: u64, len: u64) -> Result<Option<u64>, Unreadable> {
+pub(super) fn difference(
+    memory: &Memory,
+    a: u64,
+    b: u64,
+    len: u64,
+) -> Result<Option<u64>, Unreadable> {
     const STRIDE: usize = 4096;
     let (mut left, mut right) = ([0; STRIDE], [0; STRIDE]);
     let mut at = 0;

@@ -3,7 +3,12 @@
 //! Each builder takes the fields that matter and leaves the others 0; use [`Cdb::with`] for the
 //! rest: `read_10(0, 8).with(1, FUA)`.
 
+use super::SanitizeAction;
 use super::opcode as op;
+
+mod host;
+
+pub use host::*;
 
 /// FUA in byte 1 of READ and WRITE.
 pub const FUA: u8 = 0x08;
@@ -82,26 +87,6 @@ pub fn test_unit_ready() -> Cdb {
     Cdb::new(op::TEST_UNIT_READY)
 }
 
-/// REQUEST SENSE.
-#[must_use]
-pub fn request_sense(descriptor: bool, allocation_length: u8) -> Cdb {
-    Cdb::new(op::REQUEST_SENSE).put(1, [u8::from(descriptor)]).put(4, [allocation_length])
-}
-
-/// INQUIRY: of VPD page `vpd`, or for standard INQUIRY data.
-#[must_use]
-pub fn inquiry(vpd: Option<u8>, allocation_length: u16) -> Cdb {
-    Cdb::new(op::INQUIRY)
-        .put(1, [u8::from(vpd.is_some()), vpd.unwrap_or(0)])
-        .put(3, allocation_length.to_be_bytes())
-}
-
-/// REPORT LUNS.
-#[must_use]
-pub fn report_luns(select_report: u8, allocation_length: u32) -> Cdb {
-    Cdb::new(op::REPORT_LUNS).put(2, [select_report]).put(6, allocation_length.to_be_bytes())
-}
-
 /// READ CAPACITY(10).
 #[must_use]
 pub fn read_capacity_10() -> Cdb {
@@ -114,20 +99,6 @@ pub fn read_capacity_16(allocation_length: u32) -> Cdb {
     Cdb::new(op::SERVICE_ACTION_IN_16)
         .put(1, [op::SA_READ_CAPACITY_16])
         .put(10, allocation_length.to_be_bytes())
-}
-
-/// MODE SENSE(6). `page` holds the page control in bits 7 and 6.
-#[must_use]
-pub fn mode_sense_6(dbd: bool, page: u8, subpage: u8, allocation_length: u8) -> Cdb {
-    Cdb::new(op::MODE_SENSE_6).put(1, [u8::from(dbd) << 3, page, subpage, allocation_length])
-}
-
-/// MODE SENSE(10). `page` holds the page control in bits 7 and 6.
-#[must_use]
-pub fn mode_sense_10(dbd: bool, page: u8, subpage: u8, allocation_length: u16) -> Cdb {
-    Cdb::new(op::MODE_SENSE_10)
-        .put(1, [u8::from(dbd) << 3, page, subpage])
-        .put(7, allocation_length.to_be_bytes())
 }
 
 /// READ(6) of `blocks` blocks, 0 being 256. Bits of `lba` above the 21st are lost.
@@ -224,6 +195,78 @@ pub fn write_same_16(lba: u64, blocks: u32, unmap: bool, no_data_out: bool) -> C
 #[must_use]
 pub fn start_stop_unit(start: bool) -> Cdb {
     Cdb::new(op::START_STOP_UNIT).put(4, [u8::from(start)])
+}
+
+/// In byte 12 of COMPARE AND WRITE, which the standard reserves: set by the host, never by an
+/// initiator, in a task that is submitted again because the driver that had it died. Its write may
+/// have been done, in whole or in part.
+pub const REPEATED: u8 = 0x80;
+
+/// COMPARE AND WRITE; the data-out is `2 * blocks` blocks.
+#[must_use]
+pub fn compare_and_write(lba: u64, blocks: u8) -> Cdb {
+    block_16(op::COMPARE_AND_WRITE, lba, u32::from(blocks))
+}
+
+/// ORWRITE(16).
+#[must_use]
+pub fn orwrite_16(lba: u64, blocks: u32) -> Cdb {
+    block_16(op::ORWRITE_16, lba, blocks)
+}
+
+/// WRITE ATOMIC(16).
+#[must_use]
+pub fn write_atomic_16(lba: u64, blocks: u16, boundary: u16) -> Cdb {
+    block_16(op::WRITE_ATOMIC_16, lba, u32::from(boundary) << 16 | u32::from(blocks))
+}
+
+/// PRE-FETCH(10).
+#[must_use]
+pub fn pre_fetch_10(lba: u32, blocks: u16, immediate: bool) -> Cdb {
+    block_10(op::PRE_FETCH_10, lba, blocks).with(1, u8::from(immediate) << 1)
+}
+
+/// PRE-FETCH(16).
+#[must_use]
+pub fn pre_fetch_16(lba: u64, blocks: u32, immediate: bool) -> Cdb {
+    block_16(op::PRE_FETCH_16, lba, blocks).with(1, u8::from(immediate) << 1)
+}
+
+/// GET LBA STATUS(16).
+#[must_use]
+pub fn get_lba_status_16(lba: u64, allocation_length: u32) -> Cdb {
+    block_16(op::SERVICE_ACTION_IN_16, lba, allocation_length).with(1, op::SA_GET_LBA_STATUS_16)
+}
+
+/// READ DEFECT DATA(10) of both lists.
+#[must_use]
+pub fn read_defect_data_10(format: u8, allocation_length: u16) -> Cdb {
+    Cdb::new(op::READ_DEFECT_DATA_10)
+        .put(2, [0x18 | (format & 0x07)])
+        .put(7, allocation_length.to_be_bytes())
+}
+
+/// READ DEFECT DATA(12) of both lists, from address descriptor `index` on.
+#[must_use]
+pub fn read_defect_data_12(format: u8, index: u32, allocation_length: u32) -> Cdb {
+    Cdb::new(op::READ_DEFECT_DATA_12)
+        .put(1, [0x18 | (format & 0x07)])
+        .put(2, index.to_be_bytes())
+        .put(6, allocation_length.to_be_bytes())
+}
+
+/// SANITIZE.
+#[must_use]
+pub fn sanitize(action: SanitizeAction, immediate: bool, parameter_list_length: u16) -> Cdb {
+    Cdb::new(op::SANITIZE)
+        .put(1, [u8::from(immediate) << 7 | action as u8])
+        .put(7, parameter_list_length.to_be_bytes())
+}
+
+/// PREVENT ALLOW MEDIUM REMOVAL.
+#[must_use]
+pub fn prevent_allow_medium_removal(prevent: bool) -> Cdb {
+    Cdb::new(op::PREVENT_ALLOW_MEDIUM_REMOVAL).put(4, [u8::from(prevent)])
 }
 
 fn block_6(opcode: u8, lba: u32, blocks: u8) -> Cdb {

@@ -1,4 +1,12 @@
-//! The operands of commands.
+//! The operands of commands: those about blocks, and what every command has.
+
+mod host;
+
+pub use host::{
+    LogSense, ModeSelect, PersistentReserveInAction, PersistentReserveOut,
+    PersistentReserveOutAction, ReadDefectData, ReceiveCopyAction, ReportSupportedOpcodes,
+    ReportingOptions, Reserve, Sanitize, SanitizeAction,
+};
 
 /// Where a command reads or writes, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +61,17 @@ pub struct WriteSame {
     pub protect: u8,
     /// Which CDB it came in.
     pub size: CdbSize,
+}
+
+/// Operands of GET LBA STATUS(16).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LbaStatus {
+    /// The first block asked about.
+    pub lba: u64,
+    /// Bytes of parameter data the initiator has room for.
+    pub allocation_length: u32,
+    /// REPORT TYPE; 0 asks for every block.
+    pub report_type: u8,
 }
 
 /// Operands of START STOP UNIT.
@@ -127,7 +146,8 @@ pub struct LbaRange {
     /// First logical block.
     pub lba: u64,
     /// Number of logical blocks. 0 is an empty range, or "to the end of the medium" for
-    /// SYNCHRONIZE CACHE and WRITE SAME; in both cases only `lba` itself can be out of range.
+    /// SYNCHRONIZE CACHE, PRE-FETCH and WRITE SAME; in both cases only `lba` itself can be out of
+    /// range.
     pub blocks: u64,
 }
 

@@ -1,21 +1,29 @@
-//! MODE SENSE parameter data (SPC-6 7.5, SBC-4 clause 6).
+//! Mode parameters (SPC-6 7.5, SBC-4 clause 6): the data of MODE SENSE, the parameter list of MODE
+//! SELECT.
 //!
 //! [`Pages`] holds the fields of all mode pages. The same type serves as the current values, the
-//! default values and the changeable mask: in a mask, a field whose bits are all ones can be
-//! changed.
+//! default values, the saved values and the changeable mask: in a mask, a field whose bits are all
+//! ones can be changed.
 
 mod pages;
+mod select;
 
-pub use pages::{Caching, Control, InformationalExceptions, Pages};
+pub use pages::{
+    Caching, Control, ErrorRecovery, InformationalExceptions, PageBytes, Pages, PowerCondition,
+};
 
 use crate::bytes::{Writer, be16};
 use crate::command::{ModeSense, PageControl};
 use crate::sense::Sense;
 
+/// Page code of [`ErrorRecovery`].
+pub const ERROR_RECOVERY: u8 = 0x01;
 /// Page code of [`Caching`].
 pub const CACHING: u8 = 0x08;
 /// Page code of [`Control`].
 pub const CONTROL: u8 = 0x0A;
+/// Page code of [`PowerCondition`].
+pub const POWER_CONDITION: u8 = 0x1A;
 /// Page code of [`InformationalExceptions`].
 pub const INFORMATIONAL_EXCEPTIONS: u8 = 0x1C;
 /// "All pages" in the PAGE CODE field.
@@ -23,7 +31,11 @@ pub const ALL_PAGES: u8 = 0x3F;
 /// "All subpages" in the SUBPAGE CODE field.
 pub const ALL_SUBPAGES: u8 = 0xFF;
 
-/// What MODE SENSE tells about a block device.
+/// The pages there are, in the order in which "all pages" gives them.
+pub const PAGE_CODES: [u8; 5] =
+    [ERROR_RECOVERY, CACHING, CONTROL, POWER_CONDITION, INFORMATIONAL_EXCEPTIONS];
+
+/// The mode parameters of a block device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameters {
     /// WP: the medium is write-protected.
@@ -38,6 +50,8 @@ pub struct Parameters {
     pub current: Pages,
     /// Default values.
     pub default: Pages,
+    /// Saved values; `None` if pages cannot be saved.
+    pub saved: Option<Pages>,
     /// Which fields MODE SELECT can change.
     pub changeable: Pages,
 }
@@ -47,20 +61,19 @@ impl Parameters {
     ///
     /// Header and block descriptor hold current values whatever the page control. The long block
     /// descriptor is used where LLBAA allows it; the short one gives FFFF_FFFFh for a number of
-    /// blocks that needs more than 32 bits.
+    /// blocks that needs more than 32 bits. PS is set where pages can be saved.
     ///
     /// # Errors
-    /// SAVING PARAMETERS NOT SUPPORTED for saved values; INVALID FIELD IN CDB for a page or a
-    /// subpage that does not exist.
+    /// SAVING PARAMETERS NOT SUPPORTED for saved values where there are none; INVALID FIELD IN CDB
+    /// for a page or a subpage that does not exist.
     pub fn sense(&self, request: &ModeSense, out: &mut [u8]) -> Result<usize, Sense> {
-        if request.page_control == PageControl::Saved {
-            return Err(Sense::SAVING_PARAMETERS_NOT_SUPPORTED);
-        }
         let wanted = select(request)?;
-        let pages = match request.page_control {
-            PageControl::Changeable => &self.changeable,
-            PageControl::Default => &self.default,
-            PageControl::Current | PageControl::Saved => &self.current,
+        let pages = match (request.page_control, &self.saved) {
+            (PageControl::Changeable, _) => &self.changeable,
+            (PageControl::Default, _) => &self.default,
+            (PageControl::Current, _) => &self.current,
+            (PageControl::Saved, Some(saved)) => saved,
+            (PageControl::Saved, None) => return Err(Sense::SAVING_PARAMETERS_NOT_SUPPORTED),
         };
 
         let mut writer = Writer::new(out);
@@ -81,14 +94,12 @@ impl Parameters {
             (false, false) => self.write_short_descriptor(&mut writer),
             (false, true) => self.write_long_descriptor(&mut writer),
         }
-        if wanted.includes(CACHING) {
-            writer.put(&pages.caching.encode());
-        }
-        if wanted.includes(CONTROL) {
-            writer.put(&pages.control.encode());
-        }
-        if wanted.includes(INFORMATIONAL_EXCEPTIONS) {
-            writer.put(&pages.exceptions.encode());
+        for code in PAGE_CODES.into_iter().filter(|&code| wanted.includes(code)) {
+            if let Some(page) = pages.page(code) {
+                let at = writer.len();
+                writer.put(&page);
+                writer.patch(at, &[code | flag(self.saved.is_some(), PS)]);
+            }
         }
 
         // MODE DATA LENGTH does not count itself.
@@ -132,7 +143,7 @@ impl Wanted {
 fn select(request: &ModeSense) -> Result<Wanted, Sense> {
     let wanted = match request.page {
         ALL_PAGES => Wanted::All,
-        page @ (CACHING | CONTROL | INFORMATIONAL_EXCEPTIONS) => Wanted::One(page),
+        page if PAGE_CODES.contains(&page) => Wanted::One(page),
         _ => return Err(Sense::invalid_field_in_cdb(2, Some(5))),
     };
     match request.subpage {
@@ -148,6 +159,8 @@ fn flag(set: bool, bit: u8) -> u8 {
 /// Bits of the DEVICE-SPECIFIC PARAMETER field (SBC-4 clause 6).
 const WP: u8 = 0x80;
 const DPOFUA: u8 = 0x10;
+/// PS of a page: its parameters can be saved.
+const PS: u8 = 0x80;
 const SHORT_DESCRIPTOR_LEN: u8 = 8;
 const LONG_DESCRIPTOR_LEN: u8 = 16;
 

@@ -1,17 +1,47 @@
 //! The mode pages themselves.
 
-use super::{CACHING, CONTROL, INFORMATIONAL_EXCEPTIONS, flag};
+use core::ops::Deref;
+
+use super::{CACHING, CONTROL, ERROR_RECOVERY, INFORMATIONAL_EXCEPTIONS, POWER_CONDITION, flag};
 
 /// The fields of all mode pages. All zeros is a mask without changeable fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pages {
+    /// Page 01h.
+    pub recovery: ErrorRecovery,
     /// Page 08h.
     pub caching: Caching,
     /// Page 0Ah.
     pub control: Control,
+    /// Page 1Ah.
+    pub power: PowerCondition,
     /// Page 1Ch.
     pub exceptions: InformationalExceptions,
 }
+
+/// The bytes of one page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageBytes {
+    bytes: [u8; PowerCondition::LEN],
+    len: usize,
+}
+
+/// Read-Write Error Recovery (01h; SBC-4 clause 6). The other fields are 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ErrorRecovery {
+    /// AWRE: blocks that fail in a write are put elsewhere.
+    pub reallocate_writes: bool,
+    /// ARRE: blocks that fail in a read are put elsewhere.
+    pub reallocate_reads: bool,
+    /// READ RETRY COUNT.
+    pub read_retries: u8,
+    /// WRITE RETRY COUNT.
+    pub write_retries: u8,
+}
+
+/// Power Condition (1Ah; SPC-6 7.5). There are no timers: all fields are 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PowerCondition;
 
 /// Caching (08h; SBC-4 clause 6). The other fields are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +83,95 @@ pub struct InformationalExceptions {
     pub disabled: bool,
     /// MRIE, 4 bits: how informational exceptions are reported.
     pub method: u8,
+}
+
+impl Pages {
+    /// The page of `code`, without PS; `None` if there is none.
+    #[must_use]
+    pub fn page(&self, code: u8) -> Option<PageBytes> {
+        Some(match code {
+            ERROR_RECOVERY => PageBytes::new(&self.recovery.encode()),
+            CACHING => PageBytes::new(&self.caching.encode()),
+            CONTROL => PageBytes::new(&self.control.encode()),
+            POWER_CONDITION => PageBytes::new(&self.power.encode()),
+            INFORMATIONAL_EXCEPTIONS => PageBytes::new(&self.exceptions.encode()),
+            _ => return None,
+        })
+    }
+
+    /// Takes the fields of a page over from its bytes; nothing happens if they are no such page.
+    pub fn set_page(&mut self, code: u8, page: &[u8]) {
+        match code {
+            ERROR_RECOVERY => self.recovery = ErrorRecovery::parse(page).unwrap_or(self.recovery),
+            CACHING => self.caching = Caching::parse(page).unwrap_or(self.caching),
+            CONTROL => self.control = Control::parse(page).unwrap_or(self.control),
+            INFORMATIONAL_EXCEPTIONS => {
+                self.exceptions = InformationalExceptions::parse(page).unwrap_or(self.exceptions);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl PageBytes {
+    fn new(page: &[u8]) -> Self {
+        let mut bytes = [0; PowerCondition::LEN];
+        for (to, from) in bytes.iter_mut().zip(page) {
+            *to = *from;
+        }
+        Self { bytes, len: page.len() }
+    }
+}
+
+impl Deref for PageBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&self.bytes)
+    }
+}
+
+impl ErrorRecovery {
+    /// Length of the page.
+    pub const LEN: usize = 12;
+
+    /// The page.
+    #[must_use]
+    pub fn encode(&self) -> [u8; Self::LEN] {
+        let mut page = [0; Self::LEN];
+        page[0] = ERROR_RECOVERY;
+        page[1] = Self::LEN as u8 - 2;
+        page[2] = flag(self.reallocate_writes, 0x80) | flag(self.reallocate_reads, 0x40);
+        page[3] = self.read_retries;
+        page[8] = self.write_retries;
+        page
+    }
+
+    /// Reads the page; `None` if it is another page or too short.
+    #[must_use]
+    pub fn parse(page: &[u8]) -> Option<Self> {
+        let page = page.first_chunk::<{ Self::LEN }>()?;
+        (page[0] & 0x7F == ERROR_RECOVERY).then_some(Self {
+            reallocate_writes: page[2] & 0x80 != 0,
+            reallocate_reads: page[2] & 0x40 != 0,
+            read_retries: page[3],
+            write_retries: page[8],
+        })
+    }
+}
+
+impl PowerCondition {
+    /// Length of the page.
+    pub const LEN: usize = 40;
+
+    /// The page.
+    #[must_use]
+    pub fn encode(&self) -> [u8; Self::LEN] {
+        let mut page = [0; Self::LEN];
+        page[0] = POWER_CONDITION;
+        page[1] = Self::LEN as u8 - 2;
+        page
+    }
 }
 
 impl Caching {

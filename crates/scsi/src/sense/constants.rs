@@ -42,10 +42,16 @@ impl Sense {
     pub const WRITE_ERROR: Self = Self::new(Key::MediumError, 0x0C, 0x00);
     /// 3h/11h/00h; see [`Sense::unrecovered_read_error`].
     pub const UNRECOVERED_READ_ERROR: Self = Self::new(Key::MediumError, 0x11, 0x00);
+    /// 3h/10h/01h: check data does not fit; see [`Sense::guard_check_failed`].
+    pub const LOGICAL_BLOCK_GUARD_CHECK_FAILED: Self = Self::new(Key::MediumError, 0x10, 0x01);
     /// 3h/31h/00h.
     pub const MEDIUM_FORMAT_CORRUPTED: Self = Self::new(Key::MediumError, 0x31, 0x00);
+    /// 3h/31h/03h.
+    pub const SANITIZE_COMMAND_FAILED: Self = Self::new(Key::MediumError, 0x31, 0x03);
     /// 4h/3Eh/01h.
     pub const LOGICAL_UNIT_FAILURE: Self = Self::new(Key::HardwareError, 0x3E, 0x01);
+    /// 4h/3Eh/02h: the storage behind the logical unit does not answer.
+    pub const TIMEOUT_ON_LOGICAL_UNIT: Self = Self::new(Key::HardwareError, 0x3E, 0x02);
     /// 4h/44h/00h.
     pub const INTERNAL_TARGET_FAILURE: Self = Self::new(Key::HardwareError, 0x44, 0x00);
 }
@@ -85,6 +91,36 @@ impl Sense {
     pub const SOFTWARE_WRITE_PROTECTED: Self = Self::new(Key::DataProtect, 0x27, 0x02);
     /// 7h/27h/07h: a thin-provisioned unit has no space left.
     pub const SPACE_ALLOCATION_FAILED: Self = Self::new(Key::DataProtect, 0x27, 0x07);
+}
+
+/// ILLEGAL REQUEST and COPY ABORTED of EXTENDED COPY.
+impl Sense {
+    /// 5h/00h/16h: a list identifier that is in use.
+    pub const OPERATION_IN_PROGRESS: Self = Self::new(Key::IllegalRequest, 0x00, 0x16);
+    /// 5h/26h/06h.
+    pub const TOO_MANY_TARGET_DESCRIPTORS: Self = Self::new(Key::IllegalRequest, 0x26, 0x06);
+    /// 5h/26h/07h.
+    pub const UNSUPPORTED_TARGET_DESCRIPTOR_TYPE_CODE: Self =
+        Self::new(Key::IllegalRequest, 0x26, 0x07);
+    /// 5h/26h/08h.
+    pub const TOO_MANY_SEGMENT_DESCRIPTORS: Self = Self::new(Key::IllegalRequest, 0x26, 0x08);
+    /// 5h/26h/09h.
+    pub const UNSUPPORTED_SEGMENT_DESCRIPTOR_TYPE_CODE: Self =
+        Self::new(Key::IllegalRequest, 0x26, 0x09);
+    /// 5h/26h/0Bh.
+    pub const INLINE_DATA_LENGTH_EXCEEDED: Self = Self::new(Key::IllegalRequest, 0x26, 0x0B);
+    /// Ah/00h/00h: what a copy source or destination refuses.
+    pub const COPY_ABORTED: Self = Self::new(Key::CopyAborted, 0x00, 0x00);
+    /// Ah/08h/04h: no such CSCD descriptor.
+    pub const UNREACHABLE_COPY_TARGET: Self = Self::new(Key::CopyAborted, 0x08, 0x04);
+    /// Ah/0Dh/01h: a command to a copy source or destination failed.
+    pub const THIRD_PARTY_DEVICE_FAILURE: Self = Self::new(Key::CopyAborted, 0x0D, 0x01);
+    /// Ah/0Dh/02h: a CSCD descriptor names no logical unit of this target.
+    pub const COPY_TARGET_DEVICE_NOT_REACHABLE: Self = Self::new(Key::CopyAborted, 0x0D, 0x02);
+    /// Ah/0Dh/03h.
+    pub const INCORRECT_COPY_TARGET_DEVICE_TYPE: Self = Self::new(Key::CopyAborted, 0x0D, 0x03);
+    /// Ah/26h/0Ah: the segment is no whole number of blocks of its destination.
+    pub const UNEXPECTED_INEXACT_SEGMENT: Self = Self::new(Key::CopyAborted, 0x26, 0x0A);
 }
 
 /// UNIT ATTENTION (SAM-6 5.14).

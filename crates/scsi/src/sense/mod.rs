@@ -30,6 +30,9 @@ pub struct Sense {
     /// INFORMATION: for block devices the first LBA in error. The fixed format holds 32 bits; a
     /// larger value is left out there (VALID = 0).
     pub information: Option<u64>,
+    /// COMMAND-SPECIFIC INFORMATION of EXTENDED COPY: the segment that was in process; only with
+    /// COPY ABORTED.
+    pub segment: Option<u16>,
 }
 
 /// SENSE KEY (SPC-6 4.4).
@@ -79,6 +82,9 @@ pub enum Specific {
     Field(FieldPointer),
     /// Progress of an operation in 1/65536; only with NO SENSE and NOT READY.
     Progress(u16),
+    /// The field of an EXTENDED COPY in error, with C/D as SD: relative to the segment descriptor
+    /// ([`FieldPointer::in_cdb`] is true) or to the parameter list; only with COPY ABORTED.
+    Segment(FieldPointer),
     /// Actual retry count; only with RECOVERED ERROR, MEDIUM ERROR and HARDWARE ERROR.
     RetryCount(u16),
 }
@@ -99,7 +105,15 @@ impl Sense {
     #[inline]
     #[must_use]
     pub const fn new(key: SenseKey, asc: u8, ascq: u8) -> Self {
-        Self { key, asc, ascq, deferred: false, specific: Specific::None, information: None }
+        Self {
+            key,
+            asc,
+            ascq,
+            deferred: false,
+            specific: Specific::None,
+            information: None,
+            segment: None,
+        }
     }
 
     /// ILLEGAL REQUEST / INVALID FIELD IN CDB, pointing at byte `byte` and, if a part of a byte
@@ -145,6 +159,13 @@ impl Sense {
         Self::WRITE_ERROR.with_information(lba)
     }
 
+    /// MEDIUM ERROR / LOGICAL BLOCK GUARD CHECK FAILED at block `lba`.
+    #[inline]
+    #[must_use]
+    pub const fn guard_check_failed(lba: u64) -> Self {
+        Self::LOGICAL_BLOCK_GUARD_CHECK_FAILED.with_information(lba)
+    }
+
     /// MISCOMPARE / MISCOMPARE DURING VERIFY OPERATION, with the offset in bytes of the first
     /// difference (SBC-4, VERIFY and COMPARE AND WRITE).
     #[inline]
@@ -158,6 +179,21 @@ impl Sense {
     #[must_use]
     pub const fn with_information(self, information: u64) -> Self {
         Self { information: Some(information), ..self }
+    }
+
+    /// The same with the number of the segment that was in process (EXTENDED COPY).
+    #[inline]
+    #[must_use]
+    pub const fn with_segment(self, segment: u16) -> Self {
+        Self { segment: Some(segment), ..self }
+    }
+
+    /// The same with a pointer at byte `byte` of the segment descriptor in process.
+    #[inline]
+    #[must_use]
+    pub const fn with_segment_field(self, byte: u16) -> Self {
+        let field = FieldPointer { in_cdb: true, byte, bit: None };
+        Self { specific: Specific::Segment(field), ..self }
     }
 
     /// The same with a progress indication, in 1/65536 of the work.
@@ -254,6 +290,10 @@ impl fmt::Display for Sense {
                 }
                 f.write_str(")")?;
             }
+            Specific::Segment(FieldPointer { in_cdb, byte, .. }) => {
+                let place = if in_cdb { "segment descriptor" } else { "parameter list" };
+                write!(f, " ({place} byte {byte})")?;
+            }
             Specific::Progress(progress) => {
                 write!(f, " ({} % done)", u32::from(progress) * 100 / 0x1_0000)?;
             }
@@ -261,6 +301,9 @@ impl fmt::Display for Sense {
         }
         if let Some(information) = self.information {
             write!(f, " (information {information})")?;
+        }
+        if let Some(segment) = self.segment {
+            write!(f, " (segment {segment})")?;
         }
         if self.deferred {
             f.write_str(" (deferred)")?;

@@ -4,9 +4,9 @@ use super::{FieldPointer, Sense, SenseKey, Specific};
 
 /// Bytes of sense data in fixed format, without vendor bytes.
 pub const FIXED_LEN: usize = 18;
-/// Bytes of the longest sense data that [`Sense::encode_descriptor`] writes: header, information
-/// and sense key specific descriptor.
-pub const DESCRIPTOR_LEN_MAX: usize = 8 + 12 + 8;
+/// Bytes of the longest sense data that [`Sense::encode_descriptor`] writes: header, information,
+/// command-specific information and sense key specific descriptor.
+pub const DESCRIPTOR_LEN_MAX: usize = 8 + 12 + 12 + 8;
 
 impl Sense {
     /// The sense data in fixed format.
@@ -22,6 +22,8 @@ impl Sense {
             [data[3], data[4], data[5], data[6]] = information.to_be_bytes();
         }
         data[7] = FIXED_LEN as u8 - 8;
+        // Segments are numbered in the last two bytes of COMMAND-SPECIFIC INFORMATION.
+        [data[10], data[11]] = self.segment.unwrap_or(0).to_be_bytes();
         data[12] = self.asc;
         data[13] = self.ascq;
         [data[15], data[16], data[17]] = self.specific.encode();
@@ -40,6 +42,11 @@ impl Sense {
         if let Some(information) = self.information {
             let [a, b, c, d, e, f, g, h] = information.to_be_bytes();
             let descriptor = [DESCRIPTOR_INFORMATION, 10, VALID, 0, a, b, c, d, e, f, g, h];
+            len = append(out, len, &descriptor);
+        }
+        if let Some(segment) = self.segment {
+            let [high, low] = segment.to_be_bytes();
+            let descriptor = [DESCRIPTOR_COMMAND_SPECIFIC, 10, 0, 0, 0, 0, 0, 0, 0, 0, high, low];
             len = append(out, len, &descriptor);
         }
         if self.specific != Specific::None {
@@ -90,6 +97,11 @@ impl Specific {
                 let bit = bit.map_or(0, |bit| BPV | (bit & 0x07));
                 [SKSV | if in_cdb { CDB } else { 0 } | bit, high, low]
             }
+            Self::Segment(FieldPointer { in_cdb, byte, bit }) => {
+                let [high, low] = byte.to_be_bytes();
+                let bit = bit.map_or(0, |bit| BPV | (bit & 0x07));
+                [SKSV | if in_cdb { SD } else { 0 } | bit, high, low]
+            }
             Self::Progress(value) | Self::RetryCount(value) => {
                 let [high, low] = value.to_be_bytes();
                 [SKSV, high, low]
@@ -106,6 +118,11 @@ impl Specific {
         match key {
             SenseKey::IllegalRequest => Self::Field(FieldPointer {
                 in_cdb: flags & CDB != 0,
+                byte: value,
+                bit: (flags & BPV != 0).then_some(flags & 0x07),
+            }),
+            SenseKey::CopyAborted => Self::Segment(FieldPointer {
+                in_cdb: flags & SD != 0,
                 byte: value,
                 bit: (flags & BPV != 0).then_some(flags & 0x07),
             }),
@@ -131,6 +148,9 @@ fn parse_fixed(data: &[u8]) -> Option<Sense> {
     {
         sense.information = Some(u64::from(u32::from_be_bytes([a, b, c, d])));
     }
+    if key == SenseKey::CopyAborted {
+        sense.segment = Some(u16::from_be_bytes([byte(10), byte(11)]));
+    }
     if data.len() >= FIXED_LEN {
         sense.specific = Specific::decode(key, [byte(15), byte(16), byte(17)]);
     }
@@ -141,6 +161,9 @@ fn parse_descriptor(data: &[u8]) -> Option<Sense> {
     let &[_, key, asc, ascq, ref rest @ ..] = data else { return None };
     let key = SenseKey::from_low_bits(key);
     let mut sense = Sense::new(key, asc, ascq);
+    if key == SenseKey::CopyAborted {
+        sense.segment = Some(0);
+    }
 
     let mut descriptors = match rest {
         [_, _, _, more, descriptors @ ..] => {
@@ -155,6 +178,11 @@ fn parse_descriptor(data: &[u8]) -> Option<Sense> {
                 if flags & VALID != 0 =>
             {
                 sense.information = Some(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+            }
+            (DESCRIPTOR_COMMAND_SPECIFIC, &[_, _, _, _, _, _, _, _, high, low, ..])
+                if key == SenseKey::CopyAborted =>
+            {
+                sense.segment = Some(u16::from_be_bytes([high, low]));
             }
             (DESCRIPTOR_SENSE_KEY_SPECIFIC, &[_, _, a, b, c, ..]) => {
                 sense.specific = Specific::decode(key, [a, b, c]);
@@ -181,12 +209,15 @@ const DESCRIPTOR_CURRENT: u8 = 0x72;
 const DESCRIPTOR_DEFERRED: u8 = 0x73;
 /// Sense data descriptor types (SPC-6 4.4.2.1).
 const DESCRIPTOR_INFORMATION: u8 = 0x00;
+const DESCRIPTOR_COMMAND_SPECIFIC: u8 = 0x01;
 const DESCRIPTOR_SENSE_KEY_SPECIFIC: u8 = 0x02;
 /// VALID: the INFORMATION field holds something.
 const VALID: u8 = 0x80;
-/// Bits of the first sense key specific byte: valid, in the CDB, the bit pointer is valid.
+/// Bits of the first sense key specific byte: valid, in the CDB, in the segment descriptor, the bit
+/// pointer is valid.
 const SKSV: u8 = 0x80;
 const CDB: u8 = 0x40;
+const SD: u8 = 0x20;
 const BPV: u8 = 0x08;
 
 #[cfg(test)]

@@ -47,6 +47,9 @@ pub struct Characteristics {
     pub rotation_rate: u16,
     /// NOMINAL FORM FACTOR, 0h to Fh; 0 is not reported.
     pub form_factor: u8,
+    /// WABEREQ, 0 to 3: how reads end after SANITIZE BLOCK ERASE. 0 is not told, 1 "without
+    /// error".
+    pub after_block_erase: u8,
 }
 
 /// Logical Block Provisioning (B2h).
@@ -163,7 +166,7 @@ impl Characteristics {
         page(BLOCK_DEVICE_CHARACTERISTICS, peripheral, out, |writer| {
             writer
                 .put(&self.rotation_rate.to_be_bytes())
-                .put(&[0, self.form_factor & 0x0F])
+                .put(&[0, (self.after_block_erase & 0x03) << 6 | self.form_factor & 0x0F])
                 .zeros(Self::LEN - 8);
         })
     }
@@ -234,7 +237,8 @@ mod tests {
     #[test]
     fn characteristics_bytes() {
         let mut out = [0xFF; 64];
-        let characteristics = Characteristics { rotation_rate: 7200, form_factor: 2 };
+        let characteristics =
+            Characteristics { rotation_rate: 7200, form_factor: 2, ..Characteristics::default() };
         assert_eq!(characteristics.encode(Peripheral::DISK, &mut out), Characteristics::LEN);
         assert_eq!(out[..8], [0, 0xB1, 0, 60, 0x1C, 0x20, 0, 2]);
         assert_eq!(out[8..], [0; 56]);

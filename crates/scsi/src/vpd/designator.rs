@@ -56,6 +56,20 @@ pub enum DesignatorValue<'a> {
 }
 
 impl Designator<'_> {
+    /// Whether a designation descriptor with these fields is this designator: ASSOCIATION, CODE
+    /// SET, DESIGNATOR TYPE and DESIGNATOR.
+    #[must_use]
+    pub fn is(&self, association: u8, code_set: u8, designator_type: u8, value: &[u8]) -> bool {
+        let mut own = [0; 256];
+        let mut writer = Writer::new(&mut own);
+        self.value.write(&mut writer);
+        let len = writer.len();
+        self.association as u8 == association
+            && self.value.code_set() == code_set
+            && self.value.designator_type() == designator_type
+            && own.get(..len) == Some(value)
+    }
+
     /// Appends the designator, or nothing if its value is too long.
     pub(super) fn write(&self, writer: &mut Writer<'_>) {
         let Ok(len) = u8::try_from(self.value.len()) else { return };
@@ -176,6 +190,15 @@ mod tests {
         assert_eq!(bytes(unit(t10)), *b"\x02\x01\x00\x0AOUTBOARDs1");
         let uuid = bytes(unit(DesignatorValue::Uuid([7; 16])));
         assert_eq!(uuid[..6], [0x01, 0x0A, 0, 18, 0x10, 0]);
+    }
+
+    #[test]
+    fn is_told_from_others() {
+        let name = naa_locally_assigned(7);
+        let naa = unit(DesignatorValue::Naa64(name));
+        assert!(naa.is(0, 1, 3, &name));
+        assert!(!naa.is(1, 1, 3, &name) && !naa.is(0, 2, 3, &name) && !naa.is(0, 1, 2, &name));
+        assert!(!naa.is(0, 1, 3, &name[..7]) && !naa.is(0, 1, 3, &[]));
     }
 
     #[test]

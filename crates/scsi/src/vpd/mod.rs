@@ -5,11 +5,15 @@
 
 mod block;
 mod designator;
+mod extended;
 
 pub use block::{BlockLimits, Characteristics, Provisioning, ProvisioningType};
 pub use designator::{
     Association, Designator, DesignatorValue, ISCSI_PROTOCOL, naa_ieee_registered_extended,
     naa_locally_assigned,
+};
+pub use extended::{
+    ExtendedInquiry, Port, management_network_addresses, mode_page_policy, scsi_ports,
 };
 
 use crate::bytes::{Writer, be16};
@@ -21,6 +25,14 @@ pub const SUPPORTED_PAGES: u8 = 0x00;
 pub const UNIT_SERIAL_NUMBER: u8 = 0x80;
 /// Device Identification (83h).
 pub const DEVICE_IDENTIFICATION: u8 = 0x83;
+/// Management Network Addresses (85h).
+pub const MANAGEMENT_NETWORK_ADDRESSES: u8 = 0x85;
+/// Extended INQUIRY Data (86h).
+pub const EXTENDED_INQUIRY: u8 = 0x86;
+/// Mode Page Policy (87h).
+pub const MODE_PAGE_POLICY: u8 = 0x87;
+/// SCSI Ports (88h).
+pub const SCSI_PORTS: u8 = 0x88;
 /// Block Limits (B0h).
 pub const BLOCK_LIMITS: u8 = 0xB0;
 /// Block Device Characteristics (B1h).

@@ -1,3 +1,6 @@
+mod parameters;
+mod power;
+
 use outboard_scsi::command::build::{self, Cdb};
 use outboard_scsi::vpd::BlockLimits;
 use outboard_scsi::{Status, capacity, inquiry, report_luns, vpd};
@@ -50,7 +53,7 @@ impl Rig {
                 assert_eq!(response.sense.is_some(), response.status == Status::CheckCondition);
                 response
             }
-            Verdict::Forward(forwarded) => panic!("{forwarded:?}"),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -237,8 +240,8 @@ fn identification_names_unit_port_and_device() {
         kinds.push(kind & 0x3F);
         body = &rest[usize::from(*len)..];
     }
-    // NAA and T10 of the unit, relative identifier and name of the port, name of the device.
-    assert_eq!(kinds, [0x03, 0x01, 0x14, 0x18, 0x28]);
+    // NAA and T10 of the unit; relative identifier, group and name of the port; name of the device.
+    assert_eq!(kinds, [0x03, 0x01, 0x14, 0x15, 0x18, 0x28]);
 }
 
 #[test]
@@ -246,7 +249,7 @@ fn limits_are_reported() {
     let mut rig = rig();
     let limits = BlockLimits::parse(&rig.data(build::inquiry(Some(0xB0), 255))).unwrap();
     assert_eq!((limits.max_transfer, limits.max_unmap), (64, 256));
-    assert!(limits.write_same_non_zero);
+    assert!(!limits.write_same_non_zero);
     assert_eq!(rig.data(build::inquiry(Some(0xB1), 255))[4..6], [0x1C, 0x20]);
     assert_eq!(rig.data(build::inquiry(Some(0xB2), 255))[5..7], [0xE4, 2]);
 }
@@ -270,8 +273,8 @@ fn mode_data() {
     assert_eq!(data[..4], [31, 0, 0x10, 8]);
     assert_eq!(data[14], 0x04, "WCE");
     let changeable = rig.data(build::mode_sense_6(true, 0x48, 0, 255));
-    assert_eq!(changeable[6], 0, "nothing can be changed");
-    assert_eq!(rig.data(build::mode_sense_6(true, 0x3F, 0, 4)), [47, 0, 0x10, 0]);
+    assert_eq!(changeable[6], 0x04, "WCE, since there is a volatile cache");
+    assert_eq!(rig.data(build::mode_sense_6(true, 0x3F, 0, 4)), [99, 0, 0x10, 0]);
     assert_eq!(
         rig.sense(build::mode_sense_6(true, 0xC8, 0, 255)),
         Some(Sense::SAVING_PARAMETERS_NOT_SUPPORTED)
@@ -317,6 +320,10 @@ proptest! {
             Verdict::Forward(forwarded) => {
                 prop_assert!(at_zero && !attention);
                 prop_assert!(short.is_none_or(|short| short == forwarded));
+            }
+            Verdict::Data(parameters) => {
+                prop_assert!(at_zero && !attention && short.is_none());
+                prop_assert!((1..=PARAMETER_LIST_MAX).contains(&parameters.length));
             }
             Verdict::Answer(Response { status, sense, data }) => {
                 prop_assert_eq!(short, None);

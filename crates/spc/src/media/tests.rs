@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::unit::tests::config;
-use crate::unit::{Limits, UnitConfig};
+use crate::unit::{Atomic, Limits, UnitConfig};
 
 fn verdict_on(unit: &LogicalUnit, cdb: Cdb) -> Verdict {
     let command = parse(cdb.as_slice()).unwrap();
@@ -22,7 +22,7 @@ fn verdict(cdb: Cdb) -> Verdict {
 fn length(verdict: &Verdict) -> Option<(Direction, u32)> {
     match verdict {
         Verdict::Forward(forwarded) => Some((forwarded.direction, forwarded.length)),
-        Verdict::Answer(_) => None,
+        Verdict::Answer(_) | Verdict::Data(_) => None,
     }
 }
 
@@ -46,7 +46,12 @@ fn forwards_with_length_and_direction() {
         (build::write_same_16(0, 8, false, true), Direction::None, 0),
         (build::unmap(24), Direction::ToDevice, 24),
         (build::synchronize_cache_10(0, 0), Direction::None, 0),
-        (build::start_stop_unit(false), Direction::None, 0),
+        (build::compare_and_write(0, 4), Direction::ToDevice, 4096),
+        (build::orwrite_16(0, 8), Direction::ToDevice, 4096),
+        (build::write_atomic_16(8, 8, 0), Direction::ToDevice, 4096),
+        (build::pre_fetch_16(0, 0, false), Direction::None, 0),
+        (build::get_lba_status_16(999, 24), Direction::FromDevice, 24),
+        (build::get_lba_status_16(0, u32::MAX), Direction::FromDevice, 65536),
     ];
     for (cdb, direction, bytes) in cases {
         assert_eq!(length(&verdict(cdb)), Some((direction, bytes)), "{cdb:?}");
@@ -60,7 +65,7 @@ fn ends_what_has_nothing_to_do() {
         build::write_10(1000, 0),
         build::verify_16(5, 0, 1),
         build::unmap(0),
-        build::start_stop_unit(true),
+        build::write_atomic_16(0, 0, 0),
     ] {
         assert_eq!(verdict(cdb), good(), "{cdb:?}");
     }
@@ -86,7 +91,10 @@ fn limits_point_at_the_length_field() {
     assert_eq!(verdict(build::write_12(0, 65)), invalid(6, None));
     assert_eq!(verdict(build::write_16(0, 65)), invalid(10, None));
     assert_eq!(verdict(build::write_same_16(0, 129, false, true)), invalid(10, None));
+    // No blocks are those up to the end: too many here, few enough there.
     assert_eq!(verdict(build::write_same_10(0, 0, false)), invalid(7, None));
+    let rest = verdict(build::write_same_10(900, 0, false));
+    assert_eq!(length(&rest), Some((Direction::ToDevice, 512)));
 }
 
 #[test]
@@ -134,16 +142,27 @@ fn not_ready() {
         build::write_same_10(0, 1, true),
         build::unmap(24),
         build::synchronize_cache_10(0, 0),
-        build::start_stop_unit(true),
+        build::get_lba_status_16(0, 24),
+        build::pre_fetch_10(0, 1, true),
+        build::compare_and_write(0, 1),
     ] {
         assert_eq!(verdict_on(&unit, cdb), Sense::NOT_READY_BECOMING_READY.into(), "{cdb:?}");
     }
 }
 
 #[test]
-fn start_stop_operands() {
-    assert_eq!(verdict(build::start_stop_unit(true).with(4, 0x30)), invalid(4, Some(7)));
-    assert_eq!(verdict(build::start_stop_unit(true).with(4, 0x02)), invalid(4, Some(1)));
+fn limits_of_atomic_and_compared_writes() {
+    assert_eq!(verdict(build::compare_and_write(0, 17)), invalid(13, None));
+    assert_eq!(verdict(build::write_atomic_16(0, 40, 0)), invalid(12, None));
+    assert_eq!(verdict(build::write_atomic_16(4, 8, 0)), invalid(2, None));
+    assert_eq!(verdict(build::write_atomic_16(8, 4, 0)), invalid(12, None));
+    assert_eq!(verdict(build::write_atomic_16(8, 8, 64)), invalid(10, None));
+    assert!(length(&verdict(build::write_atomic_16(8, 64, 32))).is_some());
+    let none = Limits { max_compare_and_write: 0, atomic: Atomic::default(), ..config().limits };
+    let unit = LogicalUnit::new(UnitConfig { limits: none, ..config() });
+    for cdb in [build::compare_and_write(0, 1), build::write_atomic_16(0, 8, 0)] {
+        assert_eq!(verdict_on(&unit, cdb), Sense::INVALID_OPCODE.into());
+    }
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub struct UnitConfig {
     pub provisioning: Provisioning,
     /// Commands that change the medium are refused.
     pub read_only: bool,
+    /// The medium can be ejected and loaded (RMB).
+    pub removable: bool,
     /// Writes may end before their data is on the medium (WCE).
     pub volatile_cache: bool,
     /// Revolutions a minute; 1 is a solid-state medium, 0 is not known.
@@ -42,6 +44,26 @@ pub struct Limits {
     pub granularity: u16,
     /// Most blocks of a WRITE SAME, at least 1.
     pub max_write_same: u32,
+    /// Most blocks of a COMPARE AND WRITE; 0 is "not supported".
+    pub max_compare_and_write: u8,
+    /// WRITE ATOMIC.
+    pub atomic: Atomic,
+}
+
+/// Limits of WRITE ATOMIC (SBC-4, Block Limits VPD page), in logical blocks. All zeros is "not
+/// supported".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Atomic {
+    /// Most blocks without an atomic boundary.
+    pub max: u32,
+    /// Multiple that the first LBA must be; 0 and 1 are any.
+    pub alignment: u32,
+    /// Multiple that the number of blocks must be; 0 and 1 are any.
+    pub granularity: u32,
+    /// Most blocks with an atomic boundary.
+    pub max_with_boundary: u32,
+    /// Largest atomic boundary; 0 is "none is supported".
+    pub max_boundary: u32,
 }
 
 /// Logical block provisioning (SBC-4, logical block provisioning).

@@ -49,7 +49,7 @@ impl Front {
         let identifiers: Vec<u32> = (1..=2 * SLOTS).collect();
         let mut stack =
             Stack::new(&report(), 0, &identifiers, region, QUEUE).expect("a sound report");
-        let nexuses = ["one", "two"].map(|name| stack.open_nexus(name).expect("room for two"));
+        let nexuses = ["one", "two"].map(|name| stack.open_nexus(name, 1).expect("room for two"));
         Self {
             now: Time::ZERO,
             nexuses,

@@ -2,7 +2,9 @@
 
 use outboard_hba::report::{Constraints, DmaSpecification, TargetReport};
 use outboard_hba::{HbaReport, Path, ServiceResponse, UnitReport};
-use outboard_slots::{Entry, ParallelTask, Region, RegionConfig, ResponseHead, SENSE_BYTES, Time};
+use outboard_slots::{
+    Entry, Memory, ParallelTask, Region, RegionConfig, ResponseHead, SENSE_BYTES, Time,
+};
 
 use crate::channel::{Channel, ChannelError, Completed};
 
@@ -37,6 +39,22 @@ impl PlayedDriver {
         }
     }
 
+    pub(super) fn memory(&self) -> &Memory {
+        self.region.memory()
+    }
+
+    /// The CDB and the expected bytes of the task with this tag.
+    #[track_caller]
+    pub(super) fn task(&self, tag: u64) -> &ParallelTask {
+        let owned = self.owned.iter().find(|(_, t)| t.task_tag_identifier == tag);
+        owned.map(|(_, task)| task).expect("a task of the driver")
+    }
+
+    /// Tag of the task that it has had longest.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.owned.first().map(|(_, task)| task.task_tag_identifier)
+    }
+
     /// What it had is lost, and a new channel begins.
     pub(super) fn forget(&mut self) {
         *self = Self { pushed: std::mem::take(&mut self.pushed), ..Self::new(self.region.clone()) };
@@ -57,6 +75,24 @@ impl PlayedDriver {
             ..ResponseHead::EMPTY
         };
         Completed { entry, head }
+    }
+
+    /// Ends the task in `slot` with CHECK CONDITION and the sense data.
+    #[track_caller]
+    pub(super) fn fail(&mut self, tag: u64, slot: u16, sense: &[u8]) {
+        self.region.write_sense(slot, sense);
+        let mut end = self.end(tag);
+        end.head.completion_status = outboard_hba::values::status::CHECK_CONDITION;
+        end.head.sense_length = sense.len() as u8;
+        end.head.bytes_transferred = 0;
+        self.completed.push(end);
+    }
+
+    /// The CDB of the task with this tag.
+    #[track_caller]
+    pub(super) fn cdb(&self, tag: u64) -> [u8; 16] {
+        let owned = |(_, t): &&(Entry, ParallelTask)| t.task_tag_identifier == tag;
+        self.owned.iter().find(owned).expect("a task of the driver").1.command_descriptor_block
     }
 
     /// Ends the tasks with GOOD.
@@ -128,7 +164,11 @@ pub(super) fn report() -> (HbaReport, Region) {
         rotational: false,
         unmap_granularity: None,
         unmap_reads_zeroes: false,
+        max_write_same: 0,
+        max_compare_and_write: 255,
+        max_atomic: 1 << 20,
         acks_survive_death: true,
+        removable: false,
     };
     let report = HbaReport {
         initiator_id: 255,

@@ -1,5 +1,11 @@
 use proptest::prelude::*;
 
+use super::super::{
+    ByteCheck, LogSense, ModeSelect, ModeSense, PageControl, PersistentReserveOut,
+    PersistentReserveOutAction, ReadDefectData, ReceiveCopyAction, ReportSupportedOpcodes,
+    ReportingOptions, Reserve, Sanitize, SanitizeAction, StartStopUnit, WriteSame,
+};
+use super::super::{CdbSize, Transfer};
 use super::super::{Direction, LbaRange, build, build::Cdb};
 use super::*;
 
@@ -165,6 +171,152 @@ fn write_same_flags() {
 }
 
 #[test]
+fn commands_that_exclude_others() {
+    let expected = transfer(0x0102_0304_0506_0708, 9, CdbSize::Sixteen);
+    // Bytes 10 to 12 are reserved: they are not part of the length.
+    let cdb = build::compare_and_write(0x0102_0304_0506_0708, 9).with(10, 0xFF).with(12, 0xFF);
+    assert_eq!(parsed(cdb), Command::CompareAndWrite(expected));
+    assert_eq!(parsed(cdb).length_field(), Some(13));
+    let or = parsed(build::orwrite_16(0x0102_0304_0506_0708, 9));
+    assert_eq!((or, or.length_field()), (Command::OrWrite(expected), Some(10)));
+    let atomic = parsed(build::write_atomic_16(0x0102_0304_0506_0708, 9, 0x0A0B));
+    assert_eq!(atomic, Command::WriteAtomic { transfer: expected, boundary: 0x0A0B });
+    assert_eq!(atomic.length_field(), Some(12));
+    for command in [parsed(cdb), or, atomic] {
+        assert!(command.is_exclusive() && command.changes_medium());
+    }
+    assert!(!parsed(build::write_16(0, 1)).is_exclusive());
+}
+
+#[test]
+fn defects_sanitize_and_removal() {
+    let list = ReadDefectData {
+        primary: true,
+        grown: true,
+        format: 5,
+        descriptor_index: 0,
+        allocation_length: 0x1234,
+        twelve: false,
+    };
+    assert_eq!(parsed(build::read_defect_data_10(5, 0x1234)), Command::ReadDefectData(list));
+    let list = ReadDefectData { descriptor_index: 7, twelve: true, ..list };
+    assert_eq!(parsed(build::read_defect_data_12(5, 7, 0x1234)), Command::ReadDefectData(list));
+
+    let sanitize = parsed(build::sanitize(SanitizeAction::BlockErase, true, 0).with(1, 0x20));
+    assert_eq!(
+        sanitize,
+        Command::Sanitize(Sanitize {
+            action: SanitizeAction::BlockErase,
+            immediate: true,
+            allow_unrestricted_exit: true,
+            parameter_list_length: 0,
+        })
+    );
+    assert!(sanitize.changes_medium());
+    assert!(!parsed(build::sanitize(SanitizeAction::ExitFailureMode, false, 0)).changes_medium());
+
+    let prevent = build::prevent_allow_medium_removal(true);
+    assert_eq!(parsed(prevent), Command::PreventAllowMediumRemoval { prevent: true });
+    assert_eq!(
+        parse(prevent.with(4, 0x02).as_slice()),
+        Err(Sense::invalid_field_in_cdb(4, Some(1)))
+    );
+}
+
+#[test]
+fn commands_of_every_device() {
+    assert_eq!(
+        parsed(build::mode_select_10(true, 0x0102).with(1, 0x02)),
+        Command::ModeSelect(ModeSelect {
+            page_format: true,
+            revert_to_defaults: true,
+            save_pages: true,
+            parameter_list_length: 0x0102,
+            ten: true,
+        })
+    );
+    assert_eq!(
+        parse(&[0x4D, 0x03, 0x6F, 0x05, 0, 0x01, 0x02, 0x03, 0x04, 0]),
+        Ok(Command::LogSense(LogSense {
+            save: true,
+            changed_only: true,
+            page_control: 1,
+            page: 0x2F,
+            subpage: 5,
+            parameter_pointer: 0x0102,
+            allocation_length: 0x0304,
+        }))
+    );
+    assert_eq!(
+        parsed(build::report_supported_opcodes(ReportingOptions::Either, 0x9E, 0x12, true, 20)),
+        Command::ReportSupportedOpcodes(ReportSupportedOpcodes {
+            timeouts: true,
+            options: ReportingOptions::Either,
+            opcode: 0x9E,
+            service_action: 0x12,
+            allocation_length: 20,
+        })
+    );
+    assert_eq!(
+        parsed(build::report_supported_task_management_functions(true, 16)),
+        Command::ReportSupportedTaskManagementFunctions { extended: true, allocation_length: 16 }
+    );
+    assert_eq!(
+        parse(&[0x56, 0x13, 0, 0, 0, 0, 0, 0, 8, 0]),
+        Ok(Command::Reserve(Reserve {
+            third_party: true,
+            extent: true,
+            long_id: true,
+            parameter_list_length: 8,
+            ten: true,
+        }))
+    );
+    assert_eq!(
+        parsed(build::persistent_reserve_out(PersistentReserveOutAction::Preempt, 5, 24)),
+        Command::PersistentReserveOut(PersistentReserveOut {
+            action: PersistentReserveOutAction::Preempt,
+            scope: 0,
+            kind: 5,
+            parameter_list_length: 24,
+        })
+    );
+    assert_eq!(
+        parsed(build::receive_copy_results(ReceiveCopyAction::OperatingParameters, 3, 64)),
+        Command::ReceiveCopyResults {
+            action: ReceiveCopyAction::OperatingParameters,
+            list_identifier: 3,
+            allocation_length: 64,
+        }
+    );
+}
+
+#[test]
+fn every_service_action_is_known_or_an_invalid_field() {
+    let known: [(u8, &[u8]); 8] = [
+        (op::SERVICE_ACTION_IN_16, &[0x10, 0x12]),
+        (op::SANITIZE, &[1, 2, 3, 0x1F]),
+        (op::PERSISTENT_RESERVE_IN, &[0, 1, 2, 3]),
+        (op::PERSISTENT_RESERVE_OUT, &[0, 1, 2, 3, 4, 5, 6, 7]),
+        (op::THIRD_PARTY_COPY_OUT, &[0]),
+        (op::THIRD_PARTY_COPY_IN, &[0, 1, 3, 4]),
+        (op::MAINTENANCE_IN, &[0x0A, 0x0C, 0x0D]),
+        (op::MAINTENANCE_OUT, &[0x0A]),
+    ];
+    for (opcode, actions) in known {
+        for action in 0..0x20 {
+            let parsed = parse(Cdb::new(opcode).with(1, action).as_slice());
+            match parsed {
+                Ok(_) => assert!(actions.contains(&action), "{opcode:02X}h/{action:02X}h"),
+                Err(sense) => {
+                    assert!(!actions.contains(&action), "{opcode:02X}h/{action:02X}h");
+                    assert_eq!(sense, Sense::invalid_field_in_cdb(1, Some(4)));
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn service_actions() {
     assert_eq!(
         parsed(build::read_capacity_16(32)),
@@ -236,6 +388,24 @@ fn lengths_and_directions() {
         (build::test_unit_ready(), Direction::None, 0),
         (build::synchronize_cache_10(0, 8), Direction::None, 0),
         (build::start_stop_unit(true), Direction::None, 0),
+        (build::compare_and_write(0, 2), Direction::ToDevice, 2048),
+        (build::orwrite_16(0, 2), Direction::ToDevice, 1024),
+        (build::write_atomic_16(0, 2, 1), Direction::ToDevice, 1024),
+        (build::pre_fetch_16(0, 2, false), Direction::None, 0),
+        (build::get_lba_status_16(0, 24), Direction::FromDevice, 24),
+        (build::read_defect_data_10(0, 4), Direction::FromDevice, 4),
+        (build::read_defect_data_12(0, 0, 8), Direction::FromDevice, 8),
+        (build::sanitize(SanitizeAction::Overwrite, false, 8), Direction::ToDevice, 8),
+        (build::prevent_allow_medium_removal(true), Direction::None, 0),
+        (build::mode_select_6(false, 24), Direction::ToDevice, 24),
+        (build::mode_select_10(true, 300), Direction::ToDevice, 300),
+        (build::log_sense(0, 0, 512), Direction::FromDevice, 512),
+        (build::extended_copy(100), Direction::ToDevice, 100),
+        (build::reserve_6(), Direction::ToDevice, 0),
+        (build::release_6(), Direction::None, 0),
+        (build::release_10(), Direction::ToDevice, 0),
+        (build::report_target_port_groups(false, 64), Direction::FromDevice, 64),
+        (build::set_target_port_groups(8), Direction::ToDevice, 8),
     ];
     for (cdb, direction, length) in cases {
         let command = parsed(cdb);
@@ -247,6 +417,9 @@ fn lengths_and_directions() {
 #[test]
 fn ranges() {
     let range = |cdb| parsed(cdb).lba_range();
+    assert_eq!(range(build::get_lba_status_16(3, 24)), Some(LbaRange { lba: 3, blocks: 1 }));
+    assert_eq!(range(build::pre_fetch_10(3, 0, false)), Some(LbaRange { lba: 3, blocks: 0 }));
+    assert_eq!(range(build::compare_and_write(3, 2)), Some(LbaRange { lba: 3, blocks: 2 }));
     assert_eq!(range(build::read_10(3, 4)), Some(LbaRange { lba: 3, blocks: 4 }));
     assert_eq!(range(build::write_same_10(3, 0, false)), Some(LbaRange { lba: 3, blocks: 0 }));
     assert_eq!(range(build::synchronize_cache_16(3, 4)), Some(LbaRange { lba: 3, blocks: 4 }));

@@ -34,6 +34,17 @@ fn descriptor_format_bytes() {
 }
 
 #[test]
+fn an_aborted_copy_names_its_segment() {
+    let sense = Sense::COPY_ABORTED.with_segment(0x0102).with_segment_field(20);
+    let data = sense.encode_fixed();
+    assert_eq!(data, [0x70, 0, 0x0A, 0, 0, 0, 0, 10, 0, 0, 1, 2, 0, 0, 0, 0xA0, 0, 20]);
+    let mut data = [0xFF; DESCRIPTOR_LEN_MAX];
+    assert_eq!(sense.encode_descriptor(&mut data), 28);
+    assert_eq!(data[8..20], [1, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2]);
+    assert_eq!(data[20..28], [2, 6, 0, 0, 0xA0, 0, 20, 0]);
+}
+
+#[test]
 fn encode_stops_at_the_end_of_the_buffer() {
     let mut short = [0; 10];
     assert_eq!(Sense::INVALID_OPCODE.encode(false, &mut short), 10);
@@ -81,6 +92,7 @@ prop_compose! {
         ascq: u8,
         deferred: bool,
         information: Option<u64>,
+        segment: u16,
         specific in prop::option::of((any::<bool>(), any::<u16>(), prop::option::of(0_u8..8))),
     ) -> Sense {
         let key = SenseKey::from_low_bits(key);
@@ -90,9 +102,11 @@ prop_compose! {
             SenseKey::RecoveredError | SenseKey::MediumError | SenseKey::HardwareError => {
                 Specific::RetryCount(value)
             }
+            SenseKey::CopyAborted => Specific::Segment(FieldPointer { in_cdb, byte: value, bit }),
             _ => Specific::None,
         });
-        Sense { key, asc, ascq, deferred, specific, information }
+        let segment = (key == SenseKey::CopyAborted).then_some(segment);
+        Sense { key, asc, ascq, deferred, specific, information, segment }
     }
 }
 

@@ -1,0 +1,186 @@
+//! SANITIZE: once every task on the unit has ended, WRITE SAME over the whole of it, pass by pass,
+//! then SYNCHRONIZE CACHE.
+
+use outboard_scsi::command::build::{self, Cdb};
+use outboard_scsi::sanitize::Overwrite;
+use outboard_scsi::{Direction, Lun, Sense};
+use outboard_spc::Response;
+use outboard_spc::sanitize::{Method, Plan};
+
+use super::{Outcome, Stack, Step, Task};
+use crate::ledger::SlotState;
+
+/// Bytes of one WRITE SAME that writes: a slow disk has time enough for them.
+const OVERWRITE_BYTES: u64 = 16 << 20;
+/// Bytes of one WRITE SAME that unmaps.
+const ERASE_BYTES: u64 = 1 << 30;
+
+/// A sanitize operation in progress.
+#[derive(Debug)]
+pub(super) struct Sanitizing {
+    plan: Plan,
+    /// from 0
+    pass: u8,
+    /// the next block
+    lba: u64,
+    /// blocks of the WRITE SAME in process
+    blocks: u64,
+    /// everything is written, and the cache is being written to the medium
+    syncing: bool,
+}
+
+impl Sanitizing {
+    pub(super) fn new(plan: Plan) -> Self {
+        Self { plan, pass: 0, lba: 0, blocks: 0, syncing: false }
+    }
+
+    pub(super) fn step(
+        &mut self,
+        stack: &mut Stack,
+        outcome: Option<Outcome>,
+        slot: Option<u16>,
+    ) -> Step {
+        let lun = self.plan.lun;
+        match outcome {
+            Some(Outcome::Good) if self.syncing => {
+                stack.target.sanitize_ended(lun, true);
+                return Step::End(Response::good(Vec::new()));
+            }
+            Some(Outcome::Good) => self.lba += std::mem::take(&mut self.blocks),
+            Some(_) => {
+                stack.target.sanitize_ended(lun, false);
+                return Step::End(Sense::SANITIZE_COMMAND_FAILED.into());
+            }
+            None => {}
+        }
+        // The unit may have gone, or be another one now.
+        let unit =
+            stack.target.unit(lun).filter(|_| stack.target.sanitize_in_progress(lun).is_some());
+        let Some(config) = unit.map(|unit| unit.config()) else {
+            return Step::End(Sense::LOGICAL_UNIT_NOT_SUPPORTED.into());
+        };
+        let (capacity, block) = (config.capacity.blocks(), config.capacity.block_size());
+        let most = u64::from(config.limits.max_write_same);
+        let granularity = config.provisioning.thin().map_or(1, |thin| thin.granularity.max(1));
+        if slot.is_none() {
+            if stack.is_in_use(lun) {
+                return Step::Wait;
+            }
+            let bytes = match self.plan.method {
+                Method::Overwrite { .. } => u64::from(block),
+                Method::BlockErase => 0,
+            };
+            return Step::Place { bytes, least: bytes };
+        }
+        let passes = self.passes();
+        if self.lba >= capacity && self.pass + 1 < passes {
+            (self.pass, self.lba) = (self.pass + 1, 0);
+        }
+        let done = u128::from(self.pass) * u128::from(capacity) + u128::from(self.lba);
+        let total = u128::from(passes) * u128::from(capacity);
+        stack.target.sanitize_progress(lun, (done * 65_536 / total.max(1)) as u64, 65_536);
+        if self.lba >= capacity {
+            self.syncing = true;
+            return Step::Start(Task {
+                range: (0, u64::MAX),
+                ..task(lun, build::synchronize_cache_16(0, 0))
+            });
+        }
+        let (bytes, unit) = match self.plan.method {
+            Method::Overwrite { .. } => (OVERWRITE_BYTES, 1),
+            Method::BlockErase => (ERASE_BYTES, u64::from(granularity)),
+        };
+        let piece = (bytes / u64::from(block)).min(most);
+        let piece = if piece > unit { piece - piece % unit } else { piece };
+        self.blocks = piece.max(1).min(capacity - self.lba);
+        let blocks = u32::try_from(self.blocks).unwrap_or(u32::MAX);
+        self.blocks = u64::from(blocks);
+        let range = (self.lba, self.blocks);
+        match self.plan.method {
+            Method::BlockErase => {
+                let cdb = build::write_same_16(self.lba, blocks, true, true);
+                Step::Start(Task { range, writes: true, ..task(lun, cdb) })
+            }
+            Method::Overwrite { .. } => {
+                if !self.fill(stack, slot, block) {
+                    stack.target.sanitize_ended(lun, false);
+                    return Step::End(Sense::SANITIZE_COMMAND_FAILED.into());
+                }
+                let cdb = build::write_same_16(self.lba, blocks, false, false);
+                Step::Start(Task {
+                    range,
+                    writes: true,
+                    direction: Direction::ToDevice,
+                    bytes: u64::from(block),
+                    ..task(lun, cdb)
+                })
+            }
+        }
+    }
+
+    fn passes(&self) -> u8 {
+        match self.plan.method {
+            Method::Overwrite { passes, .. } => passes,
+            Method::BlockErase => 1,
+        }
+    }
+
+    /// Puts a block of this pass's pattern into the buffer. The driver could have spoilt it, so
+    /// that it is written anew for each task.
+    fn fill(&self, stack: &Stack, slot: Option<u16>, block: u32) -> bool {
+        let Method::Overwrite { invert, passes, pattern } = &self.plan.method else { return true };
+        let inverted = Overwrite::is_inverted(*invert, *passes, self.pass);
+        let mask = if inverted { 0xFF } else { 0x00 };
+        let bytes: Vec<u8> =
+            pattern.iter().cycle().take(block as usize).map(|byte| byte ^ mask).collect();
+        let record = slot.and_then(|slot| stack.ledger.record(slot));
+        record.is_some_and(|record| stack.memory.write(record.buffer.offset, &bytes).is_ok())
+    }
+}
+
+fn task(lun: Lun, cdb: Cdb) -> Task {
+    Task {
+        lun,
+        cdb,
+        direction: Direction::None,
+        bytes: 0,
+        range: (0, 0),
+        writes: false,
+        through: false,
+    }
+}
+
+impl Stack {
+    /// Ends the tasks of a unit that have not begun, but the command in `cause`: they would come
+    /// after the sanitize operation.
+    pub(super) fn clear_for_sanitize(&mut self, lun: Lun, cause: u16) {
+        let waiting: Vec<u16> = self
+            .ledger
+            .iter()
+            .filter(|(slot, record)| {
+                let waits = record.state == SlotState::Waiting && !record.internal;
+                waits && record.lun == lun.number() && *slot != cause
+            })
+            .map(|(slot, _)| slot)
+            .collect();
+        let sense = self.target.sanitize_in_progress(lun);
+        for slot in self.withdraw(&waiting) {
+            match (self.ledger.record(slot).is_some_and(|record| record.aborted), &sense) {
+                (false, Some(sense)) => self.end_with_sense(slot, sense),
+                _ => self.end_aborted(slot),
+            }
+        }
+    }
+
+    /// Whether the driver has tasks of a unit, or gets some that other jobs have begun.
+    fn is_in_use(&self, lun: Lun) -> bool {
+        self.ledger.iter().any(|(_, record)| {
+            let begun = match record.state {
+                SlotState::InDriver => true,
+                SlotState::Waiting => record.internal,
+                _ => false,
+            };
+            begun && record.lun == lun.number()
+        })
+    }
+}

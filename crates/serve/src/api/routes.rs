@@ -1,0 +1,157 @@
+//! Requests and their answers.
+
+use axum::extract::{Path, State};
+use axum::http::{Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::actions::Shared;
+use super::problem::ApiProblem;
+use crate::config::Config;
+use crate::control::ReloadReport;
+use crate::metrics;
+use crate::status::{Session, Status, Target};
+
+type Answer<T> = Result<Json<T>, ApiProblem>;
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Outboard control API",
+    description = "Over a Unix socket; see docs/config.md."
+))]
+struct Description;
+
+/// Everything, for the Unix socket.
+pub(super) fn all(shared: Shared) -> Router {
+    let (router, description) = OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(status))
+        .routes(routes!(targets))
+        .routes(routes!(target))
+        .routes(routes!(sessions))
+        .routes(routes!(config))
+        .routes(routes!(reload))
+        .routes(routes!(stop))
+        .routes(routes!(scrape))
+        .routes(routes!(health))
+        .split_for_parts();
+    router
+        .route("/openapi.json", get(|| async move { Json(description) }))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(shared)
+}
+
+/// What everybody may see who reaches the TCP address.
+pub(super) fn metrics(shared: Shared) -> Router {
+    Router::new()
+        .route("/metrics", get(scrape))
+        .route("/healthz", get(health))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(shared)
+}
+
+/// Everything the server tells of itself
+#[utoipa::path(get, path = "/v1/status", responses((status = 200, body = Status)))]
+async fn status(State(shared): State<Shared>) -> Answer<Status> {
+    shared.status().await.map(Json)
+}
+
+/// All targets with their LUNs
+#[utoipa::path(get, path = "/v1/targets", responses((status = 200, body = [Target])))]
+async fn targets(State(shared): State<Shared>) -> Answer<Vec<Target>> {
+    Ok(Json(shared.status().await?.targets))
+}
+
+/// One target
+#[utoipa::path(
+    get,
+    path = "/v1/targets/{name}",
+    params(("name" = String, Path, description = "iSCSI name")),
+    responses((status = 200, body = Target), (status = 404, body = ApiProblem))
+)]
+async fn target(State(shared): State<Shared>, Path(name): Path<String>) -> Answer<Target> {
+    let targets = shared.status().await?.targets;
+    targets.into_iter().find(|target| target.name == name).map(Json).ok_or_else(|| {
+        let detail = format!("there is no target {name:?}");
+        ApiProblem::new(StatusCode::NOT_FOUND, detail, "GET /v1/targets has all of them")
+    })
+}
+
+/// All sessions
+#[utoipa::path(get, path = "/v1/sessions", responses((status = 200, body = [Session])))]
+async fn sessions(State(shared): State<Shared>) -> Answer<Vec<Session>> {
+    Ok(Json(shared.status().await?.sessions))
+}
+
+/// The configuration in force; secrets are left out
+#[utoipa::path(get, path = "/v1/config", responses((status = 200, body = serde_json::Value)))]
+async fn config(State(shared): State<Shared>) -> Json<Config> {
+    Json(Config::clone(&shared.config()))
+}
+
+/// Read the configuration file again and follow it
+#[utoipa::path(
+    post,
+    path = "/v1/reload",
+    responses(
+        (status = 200, body = ReloadReport),
+        (status = 409, body = ApiProblem, description = "cannot be changed while the server runs"),
+        (status = 422, body = ApiProblem, description = "the file has mistakes")
+    )
+)]
+async fn reload(State(shared): State<Shared>) -> Answer<ReloadReport> {
+    // In a task of its own: a client that goes away does not undo half of it.
+    let outcome = tokio::spawn(async move { shared.reload().await }).await;
+    outcome
+        .unwrap_or_else(|error| {
+            let mend = "this is a mistake in the program; report it with the log";
+            Err(ApiProblem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), mend))
+        })
+        .map(Json)
+}
+
+/// Drain and end
+#[utoipa::path(post, path = "/v1/stop", responses((status = 202, description = "it drains")))]
+async fn stop(State(shared): State<Shared>) -> StatusCode {
+    shared.stop().await;
+    StatusCode::ACCEPTED
+}
+
+/// Metrics as OpenMetrics text
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    responses((status = 200, body = String, content_type = "application/openmetrics-text"))
+)]
+async fn scrape(State(shared): State<Shared>) -> Result<Response, ApiProblem> {
+    let text = metrics::render(shared.status().await?).map_err(|error| {
+        ApiProblem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), "report it")
+    })?;
+    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
+}
+
+/// Whether all threads make progress
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    responses((status = 200, body = String), (status = 503, body = ApiProblem))
+)]
+async fn health(State(shared): State<Shared>) -> Result<&'static str, ApiProblem> {
+    shared.health().await.map(|()| "ok\n")
+}
+
+async fn unknown(uri: Uri) -> ApiProblem {
+    let detail = format!("there is no {}", uri.path());
+    ApiProblem::new(StatusCode::NOT_FOUND, detail, "GET /openapi.json has what there is")
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> ApiProblem {
+    let detail = format!("{} is not asked with {method}", uri.path());
+    let mend = "GET /openapi.json has the method of each";
+    ApiProblem::new(StatusCode::METHOD_NOT_ALLOWED, detail, mend)
+}

@@ -1,0 +1,63 @@
+//! What the control side may ask of the running server.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::config::Config;
+use crate::status::Status;
+
+/// The running server, as the API, the signals and the watchdog see it.
+///
+/// Calls come from the control thread's helpers, several at a time, and may take a while; none is
+/// made from a thread that does I/O.
+pub trait Control: Send + Sync {
+    /// What is going on.
+    fn status(&self) -> Status;
+
+    /// Makes the server what the configuration says, without a break for what stays as it is.
+    ///
+    /// # Errors
+    /// What cannot be changed while the server runs, or failed. The server goes on as before.
+    fn reload(&self, config: Config) -> Result<ReloadReport, ReloadError>;
+
+    /// Asks for the end: log-ins are refused, tasks drain, drivers end. Returns at once.
+    fn stop(&self);
+
+    /// Whether all of the server's threads make progress; the reason if not. The service manager's
+    /// watchdog is fed only while this is `Ok`.
+    ///
+    /// # Errors
+    /// What hangs, in a sentence.
+    fn health(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// What a reload changed, each in words: `target iqn.…: LUN 2 added (array "c")`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+pub struct ReloadReport {
+    /// the changes that were made, in order
+    pub changes: Vec<String>,
+    /// what differs and takes effect at the next start only
+    pub at_next_start: Vec<String>,
+}
+
+/// Why a reload changed nothing.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReloadError {
+    /// A change that a running server cannot make.
+    #[error("{what}; {mend}")]
+    Refused {
+        /// the thing and the rule
+        what: String,
+        /// what to do instead
+        mend: String,
+    },
+    /// It was tried and did not work; what was begun has been undone.
+    #[error("{0}")]
+    Failed(String),
+    /// Another reload, or the end of the server, is under way.
+    #[error("{0} is under way; try again when it has ended")]
+    Busy(&'static str),
+}

@@ -1,0 +1,142 @@
+//! The arrays of a target, opened for one incarnation of its driver.
+//!
+//! A file or device is opened anew for each incarnation and the server keeps no copy: the lock of
+//! its description is the fence (see `outboard_disk::fence`). The content of a disk in memory
+//! belongs to the server and outlives the driver.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use outboard_array::UnitOptions;
+use outboard_disk::open::{OpenOptions, Opened, open};
+use outboard_disk::{Description, DiskKind, DiskSpec, EngineError, OpenError};
+use outboard_md::{MdError, Order, assemble_disks};
+use outboard_raid::ArraySpec;
+
+use crate::config::{Array, Layout};
+
+/// Why an array cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DisksError {
+    /// a member
+    #[error("array {array}: {source}")]
+    Open {
+        /// the array
+        array: String,
+        /// the member and what is wrong with it
+        source: OpenError,
+    },
+    /// its superblocks
+    #[error("array {array}: {source}")]
+    Md {
+        /// the array
+        array: String,
+        /// what is wrong with them
+        source: MdError,
+    },
+    /// a descriptor
+    #[error("array {array}: {source}")]
+    Descriptor {
+        /// the array
+        array: String,
+        /// the kernel's answer
+        source: std::io::Error,
+    },
+    /// a disk in memory
+    #[error("array {array}: {source}")]
+    Memory {
+        /// the array
+        array: String,
+        /// what is wrong
+        source: EngineError,
+    },
+}
+
+/// Disks in memory that outlive their drivers: by array and member.
+#[derive(Debug, Default)]
+pub struct Kept(HashMap<(String, usize), (Description, OwnedFd)>);
+
+/// What a driver is given.
+#[derive(Debug, Default)]
+pub struct Units {
+    /// its options, a unit each
+    pub options: Vec<UnitOptions>,
+    /// the members' descriptors, in order
+    pub descriptors: Vec<OwnedFd>,
+    /// files and devices that the fence waits for after its death
+    pub paths: Vec<PathBuf>,
+}
+
+/// Opens the arrays under `luns`.
+///
+/// # Errors
+/// A member is missing, foreign, in use or unfit: the message names it and the mend.
+pub fn open_all(luns: &[(u16, Array)], kept: &mut Kept) -> Result<Units, DisksError> {
+    let mut units = Units::default();
+    for (lun, array) in luns {
+        let (spec, members, serial) = layout(array)?;
+        let mut opened = Vec::with_capacity(members.len());
+        for (index, member) in members.iter().enumerate() {
+            if let DiskKind::File { path, .. } = &member.kind {
+                units.paths.push(path.clone());
+            }
+            opened.push(member_of(array, index, member, kept)?);
+        }
+        let (mut unit, descriptors) = UnitOptions::new(*lun, &serial, spec, opened);
+        unit.removable = array.removable;
+        units.options.push(unit);
+        units.descriptors.extend(descriptors);
+    }
+    Ok(units)
+}
+
+/// How the members make the unit: as configured, or as they say themselves.
+fn layout(array: &Array) -> Result<(Option<ArraySpec>, Vec<DiskSpec>, String), DisksError> {
+    let serial = array.serial.clone();
+    match array.layout {
+        Layout::Disk => Ok((None, array.members.clone(), serial.unwrap_or_default())),
+        Layout::Array(spec) => Ok((Some(spec), array.members.clone(), serial.unwrap_or_default())),
+        Layout::Md => {
+            let assembled = assemble_disks(&array.members, Order::AsNamed)
+                .map_err(|source| DisksError::Md { array: array.name.clone(), source })?;
+            let serial = serial.unwrap_or_else(|| assembled.uuid.to_string().replace(':', ""));
+            let members = assembled.members.into_iter().map(|member| member.disk).collect();
+            Ok((Some(assembled.spec), members, serial))
+        }
+    }
+}
+
+fn member_of(
+    array: &Array,
+    index: usize,
+    spec: &DiskSpec,
+    kept: &mut Kept,
+) -> Result<Opened, DisksError> {
+    let key = (array.name.clone(), index);
+    let descriptor = |source| DisksError::Descriptor { array: array.name.clone(), source };
+    let memory = |source| DisksError::Memory { array: array.name.clone(), source };
+    if let Some((description, fd)) = kept.0.get(&key)
+        && description.spec == *spec
+    {
+        let copy = fd.try_clone().map_err(descriptor)?;
+        return Opened::from_parts(description.clone(), Some(copy)).map_err(memory);
+    }
+    let options = OpenOptions { writable: !array.read_only, ..OpenOptions::default() };
+    let mut spec = spec.clone();
+    if array.thin.is_some() {
+        spec.thin = array.thin;
+    }
+    let opened = open(&spec, &options)
+        .map_err(|source| DisksError::Open { array: array.name.clone(), source })?;
+    if matches!(spec.kind, DiskKind::File { .. }) {
+        return Ok(opened);
+    }
+    let (description, fd) = opened.into_parts();
+    if let Some(fd) = &fd {
+        let copy = fd.try_clone().map_err(descriptor)?;
+        kept.0.insert(key, (description.clone(), copy));
+    }
+    Opened::from_parts(description, fd).map_err(memory)
+}

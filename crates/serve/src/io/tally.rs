@@ -1,0 +1,114 @@
+//! What the LUNs of one target have done, counted by its I/O thread alone.
+
+use outboard_host::stack::Answer;
+use outboard_scsi::{Direction, Lun, Status};
+use outboard_slots::Time;
+
+use crate::status::{Counters, LatencyCounts};
+
+/// Counts by LUN.
+#[derive(Debug, Default)]
+pub struct Tally {
+    luns: Vec<Counts>,
+    /// by slot
+    begun: Vec<Option<Begun>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Counts {
+    counters: Counters,
+    latency: LatencyCounts,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    at: Time,
+    lun: u16,
+    direction: Direction,
+}
+
+impl Tally {
+    /// A task has a slot.
+    #[inline]
+    pub fn begin(&mut self, now: Time, slot: u16, lun: [u8; 8], direction: Direction) {
+        let lun = Lun::decode(lun).map_or(0, |lun| lun.number());
+        let at = usize::from(slot);
+        if self.begun.len() <= at {
+            self.begun.resize(at + 1, None);
+        }
+        if let Some(begun) = self.begun.get_mut(at) {
+            *begun = Some(Begun { at: now, lun, direction });
+        }
+        self.counts(lun).counters.outstanding += 1;
+    }
+
+    /// It ends.
+    #[inline]
+    pub fn end(&mut self, now: Time, answer: &Answer) {
+        let begun = answer.slot.and_then(|slot| self.begun.get_mut(usize::from(slot))?.take());
+        let Some(begun) = begun else { return };
+        let counts = self.counts(begun.lun);
+        let counters = &mut counts.counters;
+        counters.outstanding = counters.outstanding.saturating_sub(1);
+        if answer.aborted {
+            counters.aborted += 1;
+            return;
+        }
+        if is_error(answer.status) {
+            counters.errors += 1;
+        }
+        match begun.direction {
+            Direction::FromDevice => {
+                counters.reads += 1;
+                counters.read_bytes += answer.transferred;
+            }
+            Direction::ToDevice => {
+                counters.writes += 1;
+                counters.written_bytes += answer.transferred;
+            }
+            Direction::None => {
+                counters.others += 1;
+                return;
+            }
+        }
+        counts.latency.record(now.since(begun.at).as_nanos() as u64);
+    }
+
+    /// It never ran.
+    pub fn cancelled(&mut self, slot: u16) {
+        if let Some(begun) = self.begun.get_mut(usize::from(slot)).and_then(Option::take) {
+            let counters = &mut self.counts(begun.lun).counters;
+            counters.outstanding = counters.outstanding.saturating_sub(1);
+            counters.aborted += 1;
+        }
+    }
+
+    /// The host has answered by itself.
+    pub fn answered_at_once(&mut self, lun: [u8; 8], answer: &Answer) {
+        let Ok(lun) = Lun::decode(lun) else { return };
+        // A LUN that nobody has is nobody's count.
+        let Some(counts) = self.luns.get_mut(usize::from(lun.number())) else { return };
+        counts.counters.others += 1;
+        if is_error(answer.status) {
+            counts.counters.errors += 1;
+        }
+    }
+
+    /// The counts of a LUN so far.
+    pub fn of(&mut self, lun: u16) -> Counters {
+        let counts = self.counts(lun);
+        Counters { latency: counts.latency.summary(), ..counts.counters.clone() }
+    }
+
+    fn counts(&mut self, lun: u16) -> &mut Counts {
+        let at = usize::from(lun);
+        if self.luns.len() <= at {
+            self.luns.resize_with(at + 1, Counts::default);
+        }
+        &mut self.luns[at]
+    }
+}
+
+fn is_error(status: Status) -> bool {
+    !matches!(status, Status::Good | Status::ConditionMet)
+}

@@ -1,0 +1,434 @@
+//! The running server: puts configuration, drivers, I/O threads and control together, and takes them
+//! apart again in order.
+
+use std::collections::HashMap;
+use std::io::{self, Seek};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use outboard_disk::DiskKind;
+use outboard_host::stack::{Stack, StackError, TargetNames};
+use outboard_iscsi::server::Server;
+use outboard_scsi::Lun;
+
+use crate::api::{self, ApiError};
+use crate::cli::Start;
+use crate::config::{Array, Config, Target as TargetConfig};
+use crate::control::{Control, ReloadError, ReloadReport};
+use crate::io::mailbox::{Addresses, Message, Post, mailbox};
+use crate::io::portal::{self, Bounds, LoginThread, Place, Portal};
+use crate::io::reservations::{Folder, StateError};
+use crate::io::supervisor::{self, Plan, StartError};
+use crate::io::target::Target;
+use crate::io::thread::{IoThread, Settings};
+use crate::notify;
+use crate::offer::{self, OfferError};
+use crate::status::{self, Status};
+
+/// How long tasks may take when the server ends.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How long an I/O thread may take to answer a question.
+const ANSWER: Duration = Duration::from_secs(2);
+/// How long the replacement of a driver may take.
+const REPLACE: Duration = Duration::from_secs(60);
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// a portal
+    #[error(
+        "portal {address}: {source}; another server has it, or it is no address of this machine: name another with --iscsi or [iscsi] portals"
+    )]
+    Listen {
+        /// the portal
+        address: SocketAddr,
+        /// the kernel's answer
+        source: io::Error,
+    },
+    /// a driver
+    #[error("target {target}: {source}")]
+    Driver {
+        /// the target
+        target: String,
+        /// what is wrong
+        source: Box<StartError>,
+    },
+    /// what a driver reports
+    #[error("target {target}: {source}")]
+    Stack {
+        /// the target
+        target: String,
+        /// what is wrong
+        source: StackError,
+    },
+    /// reservations
+    #[error("target {target}: {source}")]
+    State {
+        /// the target
+        target: String,
+        /// what is wrong
+        source: StateError,
+    },
+    /// secrets
+    #[error(transparent)]
+    Offer(#[from] OfferError),
+    /// control thread
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// threads and descriptors
+    #[error("the system gives no thread or descriptor: {0}; raise `ulimit -n` and `ulimit -u`")]
+    System(#[from] io::Error),
+}
+
+/// Runs a server to its end.
+///
+/// # Errors
+/// [`ServeError`] if it does not come up; afterwards it runs until it is asked to stop.
+pub fn run(start: Start) -> Result<(), ServeError> {
+    let Start { mut config, source, machine } = start;
+    let listeners = listen(&mut config)?;
+    let login = offer::login_config(&config)?;
+    let threads = Threads::start(&config)?;
+    let portal = Arc::new(Portal::new(login, threads.places.clone())?);
+    let shared = Arc::new(Shared {
+        begun: Instant::now(),
+        portal: portal.clone(),
+        posts: threads.posts.clone(),
+        places: threads.places.clone(),
+        state: Mutex::new(State {
+            sizes: sizes(&config),
+            config: config.clone(),
+            phase: status::ServerState::Starting,
+            is_reloading: false,
+            is_stopping: false,
+        }),
+        stopped: Condvar::new(),
+    });
+    let control = api::start(api::Setup {
+        config: config.clone(),
+        source,
+        machine,
+        control: shared.clone(),
+        signals: true,
+    })?;
+    let limits = &config.iscsi.limits;
+    let bounds = Bounds {
+        logins: limits.logins as usize,
+        logins_per_address: limits.logins_per_address as usize,
+    };
+    let logins = LoginThread::new(portal.clone(), listeners, bounds)?;
+    let logins =
+        std::thread::Builder::new().name("login".to_owned()).spawn(move || logins.run())?;
+    shared.lock().phase = status::ServerState::Ready;
+    if let Err(error) = notify::ready(&config) {
+        tracing::warn!(%error, "readiness could not be told");
+    }
+
+    shared.wait_for_stop();
+    shared.lock().phase = status::ServerState::Draining;
+    notify::tell(notify::Phase::Stopping);
+    portal.close();
+    let _ = logins.join();
+    threads.drain();
+    control.stop();
+    Ok(())
+}
+
+/// Takes every portal; port 0 becomes the one that the kernel chose.
+fn listen(config: &mut Config) -> Result<Vec<TcpListener>, ServeError> {
+    let mut listeners = Vec::new();
+    for at in 0..config.iscsi.portals.len() {
+        let Some(&address) = config.iscsi.portals.get(at) else { break };
+        let fail = |source| ServeError::Listen { address, source };
+        let listener = portal::listen(address).map_err(fail)?;
+        let taken = listener.local_addr().map_err(fail)?;
+        let portals = config.targets.iter_mut().flat_map(|target| &mut target.portals);
+        for portal in portals.chain(&mut config.iscsi.portals).filter(|p| **p == address) {
+            *portal = taken;
+        }
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+/// The I/O threads with their targets.
+struct Threads {
+    handles: Vec<JoinHandle<()>>,
+    posts: Vec<Post>,
+    places: HashMap<String, Place>,
+}
+
+impl Threads {
+    fn start(config: &Config) -> Result<Self, ServeError> {
+        let count = (config.io.threads.max(1) as usize).min(config.targets.len()).max(1);
+        let mut of_thread: Vec<Vec<Target>> = (0..count).map(|_| Vec::new()).collect();
+        let (mut mailboxes, mut posts) = (Vec::new(), Vec::new());
+        for _ in 0..count {
+            let (post, mailbox) = mailbox().map_err(io::Error::from)?;
+            posts.push(post);
+            mailboxes.push(mailbox);
+        }
+        let mut places = HashMap::new();
+        for (number, target) in config.targets.iter().enumerate() {
+            let (Some(targets), Some(post)) =
+                (of_thread.get_mut(number % count), posts.get(number % count))
+            else {
+                continue;
+            };
+            let place = Place { post: post.clone(), index: targets.len() };
+            targets.push(start_target(config, target)?);
+            places.insert(target.name.clone(), place);
+        }
+        let mut handles = Vec::new();
+        for (number, (targets, mailbox)) in of_thread.into_iter().zip(mailboxes).enumerate() {
+            let Some(post) = posts.get(number) else { continue };
+            let cpus = &config.io.cpus;
+            let cpu = cpus.get(number % cpus.len().max(1)).copied();
+            let settings = Settings { cpu, spin: config.io.spin };
+            let thread = IoThread::new(targets, post.clone(), mailbox, settings)?;
+            let named = std::thread::Builder::new().name(format!("io {number}"));
+            handles.push(named.spawn(move || thread.run())?);
+        }
+        Ok(Self { handles, posts, places })
+    }
+
+    fn drain(self) {
+        for post in &self.posts {
+            let _ = post.send(Message::Drain { within: DRAIN });
+        }
+        for handle in self.handles {
+            if handle.join().is_err() {
+                tracing::error!("an I/O thread has panicked");
+            }
+        }
+    }
+}
+
+fn start_target(config: &Config, target: &TargetConfig) -> Result<Target, ServeError> {
+    let name = target.name.clone();
+    let plan =
+        Plan { units: units(config, target), driver: config.driver.clone(), kept: Arc::default() };
+    let running = supervisor::start(&plan, None)
+        .map_err(|source| ServeError::Driver { target: name.clone(), source: Box::new(source) })?;
+    let driver = &running.driver;
+    let tag = offer::portal_group_tag(config, target);
+    let names = TargetNames::iscsi(&name, &[tag]);
+    let target_id = driver.report().targets.first().map_or(0, |t| t.id);
+    let mut stack =
+        Stack::named(names, driver.report(), target_id, driver.identifiers(), driver.region(), 0)
+            .map_err(|source| ServeError::Stack { target: name.clone(), source })?;
+    let fail = |source| ServeError::State { target: name.clone(), source };
+    let folder = match &config.state.directory {
+        Some(folder) => Some(Folder::open(folder, &name).map_err(fail)?),
+        None => None,
+    };
+    if let Some(folder) = &folder {
+        let luns: Vec<Lun> = stack.target().luns().collect();
+        for lun in luns {
+            folder.restore(stack.target_mut(), lun).map_err(fail)?;
+        }
+    }
+    tracing::info!(target = name, pid = driver.pid(), "driver started");
+    let server = Server::new(offer::server_config(config, target));
+    Ok(Target::new(name, server, stack, running, plan, folder))
+}
+
+/// LUNs and the arrays under them.
+fn units(config: &Config, target: &TargetConfig) -> Vec<(u16, Array)> {
+    let array = |lun: &crate::config::Lun| Some((lun.lun, config.array(&lun.array)?.clone()));
+    target.luns.iter().filter_map(array).collect()
+}
+
+/// How long the members are: a file that has grown is a reason to look at it again.
+fn sizes(config: &Config) -> HashMap<PathBuf, u64> {
+    let members = config.arrays.iter().flat_map(|array| &array.members);
+    let sizes = members.filter_map(|member| match &member.kind {
+        DiskKind::File { path, .. } => {
+            let end = std::fs::File::open(path).and_then(|mut f| f.seek(io::SeekFrom::End(0)));
+            Some((path.clone(), end.unwrap_or(0)))
+        }
+        _ => None,
+    });
+    sizes.collect()
+}
+
+/// What the control thread sees.
+struct Shared {
+    begun: Instant,
+    portal: Arc<Portal>,
+    posts: Vec<Post>,
+    places: HashMap<String, Place>,
+    state: Mutex<State>,
+    stopped: Condvar,
+}
+
+struct State {
+    config: Config,
+    sizes: HashMap<PathBuf, u64>,
+    phase: status::ServerState,
+    is_reloading: bool,
+    is_stopping: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_for_stop(&self) {
+        let mut state = self.lock();
+        while !state.is_stopping {
+            state = self.stopped.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Asks all I/O threads the same; answers of those that gave one in time, in order.
+    fn ask<T>(&self, question: impl Fn(std::sync::mpsc::Sender<T>) -> Message) -> Vec<Option<T>> {
+        let answers: Vec<_> = self
+            .posts
+            .iter()
+            .map(|post| {
+                let (sender, receiver) = channel();
+                let _ = post.send(question(sender));
+                receiver
+            })
+            .collect();
+        let until = Instant::now() + ANSWER;
+        let wait = || until.saturating_duration_since(Instant::now());
+        answers.into_iter().map(|answer| answer.recv_timeout(wait()).ok()).collect()
+    }
+
+    fn change(&self, state: &State, new: &Config) -> Result<ReloadReport, ReloadError> {
+        let failed = |error: &dyn std::fmt::Display| ReloadError::Failed(error.to_string());
+        let mut report = ReloadReport::default();
+        at_next_start(&state.config, new, &mut report);
+        let login = offer::login_config(new).map_err(|e| failed(&e))?;
+        let grown = sizes(new);
+        for target in &new.targets {
+            let Some(place) = self.places.get(&target.name) else { continue };
+            let Some(old) = state.config.target(&target.name) else { continue };
+            let (before, after) = (units(&state.config, old), units(new, target));
+            let has_grown = after.iter().flat_map(|(_, array)| &array.members).any(|m| {
+                matches!(&m.kind, DiskKind::File { path, .. }
+                    if grown.get(path) != state.sizes.get(path))
+            });
+            if before == after && !has_grown {
+                continue;
+            }
+            let (done, outcome) = channel();
+            let message = Message::Replace { target: place.index, units: after, done };
+            place.post.send(message).map_err(|_| {
+                ReloadError::Failed(format!("{}: its I/O thread has ended", target.name))
+            })?;
+            match outcome.recv_timeout(REPLACE) {
+                Ok(Ok(changes)) => report.changes.extend(changes),
+                Ok(Err(reason)) => return Err(ReloadError::Failed(reason)),
+                Err(_) => {
+                    let what = format!("{}: its driver is not replaced yet", target.name);
+                    return Err(ReloadError::Failed(what));
+                }
+            }
+        }
+        if state.config.targets != new.targets || state.config.iscsi != new.iscsi {
+            report.changes.push("log-ins go by the new configuration".to_owned());
+        }
+        self.portal.reconfigure(login);
+        Ok(report)
+    }
+}
+
+/// What a running server does not change.
+fn at_next_start(old: &Config, new: &Config, report: &mut ReloadReport) {
+    let mut note = |what: String| report.at_next_start.push(what);
+    for target in &new.targets {
+        match old.target(&target.name) {
+            None => note(format!("target {} is new", target.name)),
+            Some(before) if before.portals != target.portals => {
+                note(format!("target {}: portals", target.name));
+            }
+            Some(_) => {}
+        }
+    }
+    for target in &old.targets {
+        if new.target(&target.name).is_none() {
+            note(format!("target {} is gone", target.name));
+        }
+    }
+    if old.iscsi.portals != new.iscsi.portals {
+        note("[iscsi] portals".to_owned());
+    }
+    if old.driver != new.driver {
+        note("[driver]".to_owned());
+    }
+    if old.io != new.io {
+        note("[io]".to_owned());
+    }
+    if old.state != new.state {
+        note("[state]".to_owned());
+    }
+}
+
+impl Control for Shared {
+    fn status(&self) -> Status {
+        let reports = self.ask(Message::Report);
+        let addresses: Vec<Option<Vec<Addresses>>> = self.ask(Message::Addresses);
+        let threads: Vec<_> = reports
+            .into_iter()
+            .zip(addresses)
+            .map(|(reports, addresses)| {
+                (reports.unwrap_or_default(), addresses.unwrap_or_default())
+            })
+            .collect();
+        let state = self.lock();
+        let uptime = self.begun.elapsed();
+        status::gather(&state.config, state.phase, uptime, &self.portal.figures, &threads)
+    }
+
+    fn reload(&self, config: Config) -> Result<ReloadReport, ReloadError> {
+        let before = {
+            let mut state = self.lock();
+            if state.is_stopping {
+                return Err(ReloadError::Busy("the end of the server"));
+            }
+            if std::mem::replace(&mut state.is_reloading, true) {
+                return Err(ReloadError::Busy("another reload"));
+            }
+            State {
+                config: state.config.clone(),
+                sizes: state.sizes.clone(),
+                phase: state.phase,
+                is_reloading: true,
+                is_stopping: false,
+            }
+        };
+        let report = self.change(&before, &config);
+        let mut state = self.lock();
+        state.is_reloading = false;
+        if report.is_ok() {
+            state.sizes = sizes(&config);
+            // Portals that the kernel chose stay as they are.
+            let portals = state.config.iscsi.portals.clone();
+            state.config = config;
+            state.config.iscsi.portals = portals;
+        }
+        report
+    }
+
+    fn stop(&self) {
+        self.lock().is_stopping = true;
+        self.stopped.notify_all();
+    }
+
+    fn health(&self) -> Result<(), String> {
+        let answers = self.ask(Message::Report);
+        match answers.iter().position(Option::is_none) {
+            Some(number) => Err(format!("I/O thread {number} does not answer")),
+            None => Ok(()),
+        }
+    }
+}
