@@ -55,7 +55,9 @@ fn assert_ended(server: &Server, bytes: &[u8]) {
     match stream.read_to_end(&mut rest) {
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
-        Err(error) => panic!("{:02x?} keeps the connection: {error}", &bytes[..48.min(bytes.len())]),
+        Err(error) => {
+            panic!("{:02x?} keeps the connection: {error}", &bytes[..48.min(bytes.len())])
+        }
     }
 }
 

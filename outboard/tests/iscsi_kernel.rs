@@ -58,9 +58,11 @@ fn assert_good(ran: &Ran, steps: &[&str]) {
 fn a_file_system_lives_on_a_lun_with_digests_and_chap() {
     let folder = folder();
     let Some((guest, network)) = guest(&folder) else { return };
-    let setup = Setup::file(128 * MIB)
-        .with(&["--chap-user", "ann"])
-        .with_file("--chap-secret-file", "secret", SECRET);
+    let setup = Setup::file(128 * MIB).with(&["--chap-user", "ann"]).with_file(
+        "--chap-secret-file",
+        "secret",
+        SECRET,
+    );
     let mut server = on(&network, setup);
     let access = [("ACCESS", "chap"), ("USER", "ann"), ("SECRET", SECRET)];
     let ran = run(&guest, &network, "make", &[&access[..], &[("DIGESTS", "CRC32C")]].concat());

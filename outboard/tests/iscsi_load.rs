@@ -18,10 +18,9 @@ use iscsi::mixed::{Mixed, Part};
 use iscsi::server::{Server, Setup, Usage};
 use iscsi::session::{BLOCK, Session, connect, wishes};
 use outboard_iscsi::initiator::Wishes;
+use outboard_iscsi::pdu::{Bhs, LogoutReason};
 use outboard_scsi::command::build::{read_16, write_16};
-use rustix::process::{
-    Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit,
-};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use scenario::leftovers::within;
 
 const SESSIONS: u64 = 8;
@@ -43,9 +42,15 @@ fn variety(session: u64) -> Wishes {
         1 => wishes.with("HeaderDigest", "CRC32C").with("DataDigest", "CRC32C"),
         2 => wishes.with("ImmediateData", "No").with("InitialR2T", "Yes"),
         3 => wishes.with("InitialR2T", "Yes").with("MaxOutstandingR2T", "1"),
-        4 => wishes.with("MaxRecvDataSegmentLength", "4096").with("MaxBurstLength", "16384"),
+        4 => wishes
+            .with("MaxRecvDataSegmentLength", "4096")
+            .with("MaxBurstLength", "16384")
+            .with("FirstBurstLength", "16384"),
         5 => wishes.with("ImmediateData", "No").with("FirstBurstLength", "8192"),
-        6 => wishes.with("DataDigest", "CRC32C").with("MaxBurstLength", "65536"),
+        6 => wishes
+            .with("DataDigest", "CRC32C")
+            .with("MaxBurstLength", "65536")
+            .with("FirstBurstLength", "65536"),
         _ => wishes.with("HeaderDigest", "CRC32C").with("FirstBurstLength", "512"),
     }
 }
@@ -149,10 +154,11 @@ fn two_connections_of_a_session_see_one_disk() {
         first.client.cmd_sn = second.client.cmd_sn;
         assert_eq!(first.read(round * 8, data.len()), data);
     }
-    // Either may go; the other stays.
+    // One logs out; the other stays.
+    second.client.cmd_sn = first.client.cmd_sn;
+    first.client.logout(LogoutReason::CloseConnection, 0).unwrap();
     drop(first);
-    std::thread::sleep(Duration::from_millis(50));
-    assert_eq!(second.read(0, BLOCK), [0; BLOCK]);
+    assert_eq!(second.read(8, BLOCK), [1; BLOCK]);
 }
 
 /// Waits until the server holds what it held before; what it holds in the end.
@@ -214,7 +220,7 @@ fn cut_at(server: &Server, step: u64, cycle: u64) {
         6 => {
             let data = vec![1; 64 << 10];
             let mut bytes = Vec::new();
-            let mut header = outboard_iscsi::pdu::Bhs([0; 48]);
+            let mut header = Bhs([0; 48]);
             header.0[0] = 0x01;
             header.0[1] = 0xa0;
             header.0[16..20].copy_from_slice(&77u32.to_be_bytes());
@@ -226,8 +232,7 @@ fn cut_at(server: &Server, step: u64, cycle: u64) {
         }
         // Properly, in the end.
         _ => {
-            let reason = outboard_iscsi::pdu::LogoutReason::CloseSession;
-            session.client.logout(reason, 0).unwrap();
+            session.client.logout(LogoutReason::CloseSession, 0).unwrap();
         }
     }
     // Some go with a reset, the others with a FIN.

@@ -56,37 +56,46 @@ fn show(path: &Path) -> String {
 #[test]
 fn patterns_are_read_as_written() {
     let Some((program, _)) = programs() else { return };
-    for setup in [
-        Setup::file(128 * MIB),
-        Setup::memory(128 * MIB),
-        Setup::memory(128 * MIB).with(&["--block-size", "4096"]),
+    for (setup, block) in [
+        (Setup::file(128 * MIB), 512),
+        (Setup::memory(128 * MIB), 512),
+        // QEMU asks a thin unit which blocks are mapped before it reads 32 KiB and more, and in that
+        // ends itself by an assertion where blocks have 4096 bytes (`iscsi_co_block_status` gets a
+        // length that is a multiple of 512 alone; QEMU 10.0).
+        (Setup::memory(128 * MIB).with(&["--block-size", "4096", "--thin", "off"]), 4096),
     ] {
         let mut server = setup.start();
-        assert_good(&io(&program, &server.url, &[
-            "write -P 0x11 0 64M",
-            "write -P 0x22 1M 4k",
-            "write -P 0x33 1052672 512",
-            "write -P 0x44 33553920 1049088",
-            "read -P 0x11 0 1M",
-            "read -P 0x22 1M 4k",
-            "read -P 0x33 1052672 512",
-            "read -P 0x11 1053184 512",
-            "read -P 0x44 33553920 1049088",
-            "read -P 0 64M 64M",
-            "flush",
-        ]));
+        let (after, odd, long) = (MIB + 4096, 32 * MIB - block, MIB + block);
+        let commands = [
+            "write -P 0x11 0 64M".to_owned(),
+            "write -P 0x22 1M 4k".to_owned(),
+            format!("write -P 0x33 {after} {block}"),
+            format!("write -P 0x44 {odd} {long}"),
+            "read -P 0x11 0 1M".to_owned(),
+            "read -P 0x22 1M 4k".to_owned(),
+            format!("read -P 0x33 {after} {block}"),
+            format!("read -P 0x11 {} {block}", after + block),
+            format!("read -P 0x44 {odd} {long}"),
+            "read -P 0 64M 64M".to_owned(),
+            "flush".to_owned(),
+        ];
+        assert_good(&io(&program, &server.url, &commands.each_ref().map(String::as_str)));
         // Another session sees the same, with many requests at a time.
-        assert_good(&io(&program, &server.url, &[
-            "aio_write -P 0x55 8M 1M",
-            "aio_write -P 0x66 9M 1M",
-            "aio_write -P 0x77 10M 512k",
-            "aio_flush",
-            "aio_read -P 0x55 8M 1M",
-            "aio_read -P 0x66 9M 1M",
-            "aio_read -P 0x77 10M 512k",
-            "aio_read -P 0x22 1M 4k",
-            "aio_flush",
-        ]));
+        assert_good(&io(
+            &program,
+            &server.url,
+            &[
+                "aio_write -P 0x55 8M 1M",
+                "aio_write -P 0x66 9M 1M",
+                "aio_write -P 0x77 10M 512k",
+                "aio_flush",
+                "aio_read -P 0x55 8M 1M",
+                "aio_read -P 0x66 9M 1M",
+                "aio_read -P 0x77 10M 512k",
+                "aio_read -P 0x22 1M 4k",
+                "aio_flush",
+            ],
+        ));
         assert!(server.stop().success(), "{}", server.log());
     }
 }
@@ -130,23 +139,31 @@ fn unmapped_ranges_are_zero_and_take_no_room() {
     assert_good(&io(&program, &server.url, &["write -P 0xee 0 32M", "flush"]));
     let full = allocated();
     assert!(full >= 32 * MIB, "{full} bytes allocated");
-    assert_good(&io(&program, &server.url, &[
-        "discard 8M 16M",
-        "read -P 0xee 0 8M",
-        "read -P 0 8M 16M",
-        "read -P 0xee 24M 8M",
-        "flush",
-    ]));
+    assert_good(&io(
+        &program,
+        &server.url,
+        &[
+            "discard 8M 16M",
+            "read -P 0xee 0 8M",
+            "read -P 0 8M 16M",
+            "read -P 0xee 24M 8M",
+            "flush",
+        ],
+    ));
     let less = allocated();
     assert!(full - less >= 15 * MIB, "{full} bytes before, {less} after");
-    assert_good(&io(&program, &server.url, &[
-        "write -z 1M 1M",
-        "write -z -u 25M 2M",
-        "read -P 0 1M 1M",
-        "read -P 0xee 2M 6M",
-        "read -P 0 25M 2M",
-        "read -P 0xee 27M 5M",
-    ]));
+    assert_good(&io(
+        &program,
+        &server.url,
+        &[
+            "write -z 1M 1M",
+            "write -z -u 25M 2M",
+            "read -P 0 1M 1M",
+            "read -P 0xee 2M 6M",
+            "read -P 0 25M 2M",
+            "read -P 0xee 27M 5M",
+        ],
+    ));
 }
 
 #[test]
@@ -154,8 +171,7 @@ fn images_are_copied_in_and_out() {
     let Some((_, image)) = programs() else { return };
     let server = Setup::file(64 * MIB).start();
     let folder = server.folder();
-    let (raw, qcow, back) =
-        (folder.join("a.raw"), folder.join("a.qcow2"), folder.join("back.raw"));
+    let (raw, qcow, back) = (folder.join("a.raw"), folder.join("a.qcow2"), folder.join("back.raw"));
     let mut bytes = content(24 * MIB);
     bytes.resize(usize::try_from(40 * MIB).unwrap(), 0);
     bytes.extend(content(24 * MIB));

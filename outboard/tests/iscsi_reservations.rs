@@ -29,8 +29,7 @@ fn open(server: &Server, name: &str) -> Session {
 /// PERSISTENT RESERVE OUT.
 #[track_caller]
 fn out(session: &mut Session, action: Out, key: u64, action_key: u64, persist: bool) {
-    let list =
-        ParameterList { key, action_key, all_ports: false, persist, transport_ids: None };
+    let list = ParameterList { key, action_key, all_ports: false, persist, transport_ids: None };
     let mut bytes = [0; 24];
     list.encode(&mut bytes);
     session.good(&persistent_reserve_out(action, KIND.code(), 24), &bytes, 0);

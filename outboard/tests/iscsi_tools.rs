@@ -80,9 +80,11 @@ fn software_write_protection_is_set_and_taken_back() {
 }
 
 fn guarded() -> Setup {
-    Setup::memory(64 * MIB)
-        .with(&["--chap-user", "ann"])
-        .with_file("--chap-secret-file", "secret", SECRET)
+    Setup::memory(64 * MIB).with(&["--chap-user", "ann"]).with_file(
+        "--chap-secret-file",
+        "secret",
+        SECRET,
+    )
 }
 
 #[test]

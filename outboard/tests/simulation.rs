@@ -3,6 +3,8 @@
 //!
 //! `OUTBOARD_SEED=n` runs one seed alone, `OUTBOARD_SEEDS=n` the first n; a failure names its seed.
 
+#[path = "simulation/attempts.rs"]
+mod attempts;
 #[path = "simulation/driver.rs"]
 mod driver;
 mod initiator;
@@ -24,6 +26,15 @@ const SEEDS_TO_FIND: u64 = 60;
 
 /// One run; what it amounts to, and the deaths in it.
 fn run(seed: u64, change: impl FnOnce(&mut Scenario)) -> Result<(Tally, u64), String> {
+    run_and(seed, change, |_| ()).map(|(tally, deaths, ())| (tally, deaths))
+}
+
+/// The same, with a look at the machine afterwards.
+fn run_and<T>(
+    seed: u64,
+    change: impl FnOnce(&mut Scenario),
+    look: impl FnOnce(&mut Machine) -> T,
+) -> Result<(Tally, u64, T), String> {
     let mut dice = Dice::new(seed);
     let mut scenario = Scenario::draw(&mut dice);
     change(&mut scenario);
@@ -32,7 +43,7 @@ fn run(seed: u64, change: impl FnOnce(&mut Scenario)) -> Result<(Tally, u64), St
     let tally = machine.run().map(|initiator| initiator.tally);
     let deaths = machine.deaths;
     tally
-        .map(|tally| (tally, deaths))
+        .map(|tally| (tally, deaths, look(&mut machine)))
         .map_err(|e| format!("OUTBOARD_SEED={seed} repeats this run\n{e}\n{told}"))
 }
 
@@ -77,8 +88,13 @@ fn find(planted: Planted) -> Option<String> {
         scenario.slots = 16;
         scenario.writes = 800;
         scenario.manage = 0;
+        scenario.poison = None;
+        scenario.scribbles = planted == Planted::SpoiledRepeated;
         scenario.crash = match planted {
-            Planted::OvertakenRepeated | Planted::NoFence | Planted::Nothing => 30,
+            Planted::OvertakenRepeated
+            | Planted::SpoiledRepeated
+            | Planted::NoFence
+            | Planted::Nothing => 30,
             _ => 0,
         };
     };
@@ -94,6 +110,7 @@ fn planted_mistakes_are_found() {
         (Planted::WriteSwallowed, "which cannot be"),
         (Planted::OvertakenRepeated, "after its end"),
         (Planted::NoFence, "block"),
+        (Planted::SpoiledRepeated, "torn or was never written so"),
     ];
     for (planted, says) in all {
         let breach = find(planted).unwrap_or_else(|| panic!("{planted:?} is not found"));
@@ -102,4 +119,45 @@ fn planted_mistakes_are_found() {
     }
     // The same runs without a mistake are clean.
     assert_eq!(find(Planted::Nothing), None);
+}
+
+/// No trouble at all, over one disk.
+fn calm(scenario: &mut Scenario, disk: &str) {
+    scenario.members = vec![disk.to_owned()];
+    scenario.array = None;
+    scenario.faults = false;
+    (scenario.lies, scenario.hang, scenario.crash, scenario.manage) = ((0, 0), 0, 0, 0);
+    scenario.poison = None;
+    scenario.scribbles = false;
+}
+
+#[test]
+fn a_task_that_kills_drivers_is_found_and_named() {
+    let mut named = 0;
+    for seed in 0..40 {
+        let change = |scenario: &mut Scenario| {
+            calm(scenario, "mem:100Ki?delay=0us..3ms");
+            scenario.poison = Some(30);
+        };
+        let (_, deaths, (poison, counters)) =
+            run_and(seed, change, Machine::poison).unwrap_or_else(|breach| panic!("{breach}"));
+        assert!(poison.iter().all(|p| p.tag == 30 && p.initiator.is_some()), "{poison:?}");
+        assert_eq!((poison.len() as u64, deaths <= 3), (counters.poisoned, true));
+        named += poison.len();
+    }
+    // Now and then a later write overtakes it first.
+    assert!(named >= 30, "{named} of 40");
+}
+
+#[test]
+fn a_slow_disk_is_not_taken_for_a_hang() {
+    for seed in 0..10 {
+        let change = |scenario: &mut Scenario| {
+            calm(scenario, "mem:64Ki?delay=2200ms..3s");
+            scenario.tasks = 60;
+            scenario.ordered = 0;
+        };
+        let (tally, deaths) = run(seed, change).unwrap_or_else(|breach| panic!("{breach}"));
+        assert_eq!((deaths, tally.aborted), (0, 0), "seed {seed}");
+    }
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::step::{Outcome, Steps};
 use crate::tools::{self, cargo, has_cargo, run};
-use crate::{instructions, licences};
+use crate::{instructions, licences, sim};
 
 /// Workspaces of their own, apart from the one that needs the nightly compiler.
 const VERIFY: [&str; 2] = ["verify/loom", "verify/instructions"];
@@ -15,12 +15,13 @@ const VERIFY: [&str; 2] = ["verify/loom", "verify/instructions"];
 type Named = (&'static str, fn() -> Result<Outcome>);
 
 /// The steps of `ci` besides the tests, in their order.
-const CHECKS: [Named; 6] = [
+const CHECKS: [Named; 7] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("loom", loom),
     ("instructions", || instructions::run(false)),
     ("licences", licences::run),
+    ("sim", sim::short),
     ("bench", bench_smoke),
 ];
 

@@ -39,6 +39,9 @@ pub(crate) struct Options {
     /// Writes every result to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Does not build first
+    #[arg(long, hide = true)]
+    no_build: bool,
     /// One configuration after the other
     #[arg(long)]
     serial: bool,
@@ -46,6 +49,11 @@ pub(crate) struct Options {
     #[arg(long, value_enum, default_value = "outboard", hide = true)]
     against: Peer,
 }
+
+/// Simulated flash that is overwritten in five seconds: a test looks three and four seconds after the
+/// begin of a SANITIZE whether it still goes on.
+const SLOW: &str =
+    "sim:ssd?size=256Mi&write-rate=50MB&read-latency=1us&write-latency=1us&physical=512";
 
 /// A way in which the logical unit is exported.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +70,7 @@ fn configurations() -> [Configuration; 6] {
     let unit = Unit::default();
     [
         // One unit that can most: a test that asks for something it lacks is skipped.
-        of("base", Unit { removable: true, ..unit }),
+        of("base", Unit { removable: true, disk: Some(SLOW), ..unit }),
         of("thin", unit),
         of("read-only", Unit { read_only: true, ..unit }),
         of("removable", Unit { removable: true, thin: false, ..unit }),
@@ -86,7 +94,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome> {
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let expected = Expected::parse(&text, &names)?;
     let chosen = choose(&all, &options.configurations)?;
-    if options.against == Peer::Outboard {
+    if options.against == Peer::Outboard && !options.no_build {
         let built = target::build()?;
         if built != Outcome::Ok {
             return Ok(built);
@@ -160,6 +168,7 @@ fn run_one(configuration: &Configuration, options: &Options, folder: &Path) -> R
     let begun = Instant::now();
     while child.try_wait()?.is_none() {
         if begun.elapsed() > RUN_MAX {
+            println!("    {}: ended after {} s", configuration.name, RUN_MAX.as_secs());
             child.kill()?;
             child.wait()?;
         }
@@ -178,6 +187,15 @@ fn run_one(configuration: &Configuration, options: &Options, folder: &Path) -> R
     Ok(run)
 }
 
+/// What a terminal shows of a complaint; the whole is in the log and in the JSON.
+fn shortened(line: &str) -> String {
+    const SHOWN_MAX: usize = 300;
+    match line.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{} ...", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
 fn judge(expected: &Expected, runs: &[(&str, Run)], whole: bool, all: bool) -> Outcome {
     let mut wrong = Vec::new();
     for (name, run) in runs {
@@ -187,7 +205,7 @@ fn judge(expected: &Expected, runs: &[(&str, Run)], whole: bool, all: bool) -> O
         wrong.extend(expected.judge_all(runs.iter().map(|(_, run)| run)));
     }
     for line in &wrong {
-        println!("    {line}");
+        println!("    {}", shortened(line));
     }
     match wrong.len() {
         0 => Outcome::Ok,

@@ -11,6 +11,7 @@ mod instructions;
 mod licences;
 mod limits;
 mod packages;
+mod sim;
 mod soak;
 mod step;
 mod target;
@@ -74,6 +75,8 @@ enum Task {
     /// Measures `outboard serve` beside another target, or with more connections
     #[command(subcommand)]
     Versus(versus::Versus),
+    /// Simulated runs of the whole host while drivers, disks and power fail
+    Sim(sim::Options),
     /// Load that checks every byte, cut and half-open connections, for long
     Soak(soak::Options),
 }
@@ -103,6 +106,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Conformance(options) => {
             steps.run("conformance", || conformance::run(&options));
         }
+        Task::Sim(options) => steps.run("sim", || sim::sim(&options)),
         Task::Soak(options) => steps.run("soak", || soak::soak(&options)),
         Task::Versus(versus) => steps.run("versus", || versus::run(&versus)),
     }

@@ -48,6 +48,8 @@ pub(crate) struct Unit {
     pub(crate) bytes: u64,
     /// In memory, not in a file of the folder.
     pub(crate) memory: bool,
+    /// Instead of both, a disk of our own kinds; tgt has none of them.
+    pub(crate) disk: Option<&'static str>,
     pub(crate) thin: bool,
     pub(crate) read_only: bool,
     pub(crate) removable: bool,
@@ -59,6 +61,7 @@ impl Default for Unit {
         Self {
             bytes: 256 << 20,
             memory: false,
+            disk: None,
             thin: true,
             read_only: false,
             removable: false,
@@ -98,9 +101,10 @@ impl Target {
     }
 
     fn outboard(unit: &Unit, folder: &Path, launch: &Launch) -> Result<Self> {
-        let disk = match unit.memory {
-            true => format!("mem:{}", unit.bytes),
-            false => sparse_file(folder, unit.bytes)?.display().to_string(),
+        let disk = match (unit.disk, unit.memory) {
+            (Some(disk), _) => disk.to_owned(),
+            (None, true) => format!("mem:{}", unit.bytes),
+            (None, false) => sparse_file(folder, unit.bytes)?.display().to_string(),
         };
         let portal = format!("{}:{}", Ipv4Addr::LOCALHOST, free_port()?);
         let mut command = pinned(target().join("release/outboard").into_os_string(), launch.cpu);
@@ -113,9 +117,7 @@ impl Target {
         if unit.removable {
             command.arg("--removable");
         }
-        if !unit.thin {
-            command.args(["--thin", "off"]);
-        }
+        command.args(["--thin", if unit.thin { "on" } else { "off" }]);
         if unit.block_size != 512 {
             command.args(["--block-size", &unit.block_size.to_string()]);
         }

@@ -58,6 +58,9 @@ pub(crate) struct Options {
     /// Further arguments of `outboard serve`
     #[arg(long = "serve", value_name = "ARGUMENT", allow_hyphen_values = true)]
     serve: Vec<String>,
+    /// Does not build first
+    #[arg(long, hide = true)]
+    no_build: bool,
     /// Whose target plays ours, to try the comparison itself
     #[arg(long, value_enum, default_value = "outboard", hide = true)]
     ours: Peer,
@@ -97,7 +100,7 @@ pub(crate) fn run(versus: &Versus) -> Result<Outcome> {
     if options.rounds == 0 || options.seconds == 0 {
         bail!("--rounds and --seconds are at least 1");
     }
-    if options.ours == Peer::Outboard {
+    if options.ours == Peer::Outboard && !options.no_build {
         let built = target::build()?;
         if built != Outcome::Ok {
             return Ok(built);

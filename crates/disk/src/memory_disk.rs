@@ -3,7 +3,7 @@
 use outboard_slots::{Memory, Time};
 
 use crate::content;
-use crate::contract::{Completion, Disk, DiskError, Limits, Rejected, Request};
+use crate::contract::{Allocation, Completion, Disk, DiskError, Limits, Rejected, Request};
 use crate::engine::Engine;
 
 /// Copies at submission and completes at the next poll. No volatile cache: what has completed
@@ -51,5 +51,9 @@ impl Disk for MemoryDisk {
 
     fn in_flight(&self) -> u32 {
         self.ended.len() as u32
+    }
+
+    fn allocation(&self, offset: u64) -> Allocation {
+        content::allocation(&self.content, &self.limits, offset)
     }
 }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use outboard_slots::{Memory, Time};
 
 use crate::content;
-use crate::contract::{Completion, Disk, DiskError, Limits, Op, Rejected, Request};
+use crate::contract::{Allocation, Completion, Disk, DiskError, Limits, Op, Rejected, Request};
 use crate::due::DueQueue;
 use crate::engine::Engine;
 
@@ -98,6 +98,10 @@ impl Disk for SimDisk {
 
     fn in_flight(&self) -> u32 {
         self.waiting.len()
+    }
+
+    fn allocation(&self, offset: u64) -> Allocation {
+        content::allocation(&self.content, &self.limits, offset)
     }
 }
 

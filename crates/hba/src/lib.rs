@@ -31,6 +31,7 @@ pub mod values;
 
 pub use controller::{Controller, DriverError, IoQueue, QueueSetup, Startup};
 pub use dispatch::{DispatchQueue, DispatchQueues, WouldDeadlock};
+pub use loops::HEARTBEAT_NS;
 pub use manifest::{Binding, Manifest, ManifestError, Method, QueueDeclaration, QueueKind};
 pub use protocol::{ManagementFunction, Path, TaskManagement};
 pub use report::{Constraints, DmaSpecification, HbaReport, ReportError, TargetReport, UnitReport};

@@ -197,7 +197,8 @@ impl Completions<'_> {
         let sense_length = response.sense.len().min(252) as u8;
         let head = ResponseHead {
             target_id: token.target_id,
-            controller_task_identifier: token.identifier,
+            controller_task_identifier: token.identifier
+                + u64::from(outboard_slots::planted::is("hba: a wrong identifier")),
             completion_status: response.status,
             service_response: response.service as u32,
             bytes_transferred: response.bytes,
@@ -211,6 +212,9 @@ impl Completions<'_> {
         }
         if sense_length != 0 {
             self.region.write_sense(index, &response.sense[..usize::from(sense_length)]);
+        }
+        if outboard_slots::planted::is("hba: every task completed twice") {
+            self.staged.push(token.entry);
         }
         self.staged.push(token.entry);
     }

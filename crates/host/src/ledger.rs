@@ -1,7 +1,7 @@
 //! The ledger: the host's own book of every task, slot by slot. What a driver says is checked
 //! against it, and after a driver's death the command slots are rebuilt from it. Sans-I/O.
 
-use outboard_slots::{Entry, ParallelTask, Time};
+use outboard_slots::{Entry, ParallelTask, Time, planted};
 
 use crate::buffers::Buffer;
 
@@ -198,6 +198,9 @@ pub struct Ledger {
     records: Vec<Record>,
     free: Vec<u16>,
     next_order: u64,
+    /// by slot: the task whose data-out was guarded, by its order, and the checksum; empty until one
+    /// was
+    guards: Vec<(u64, u32)>,
 }
 
 impl Ledger {
@@ -209,6 +212,7 @@ impl Ledger {
             // The last used is the next used: its lines are warm.
             free: (0..slots).rev().map(|s| first_slot + s).collect(),
             next_order: 0,
+            guards: Vec::new(),
         }
     }
 
@@ -286,14 +290,32 @@ impl Ledger {
     pub fn owned(&self, entry: Entry) -> Result<&Record, Violation> {
         let slot = entry.index();
         let record = self.record(slot).ok_or(Violation::Index { slot })?;
-        if record.state != SlotState::InDriver {
+        if record.state != SlotState::InDriver && !planted::is("host: owner not checked") {
             return Err(Violation::NotOwned { slot });
         }
-        if record.generation != entry.generation() {
+        if record.generation != entry.generation() && !planted::is("host: generation not checked") {
             let (got, expected) = (entry.generation(), record.generation);
             return Err(Violation::Generation { slot, got, expected });
         }
         Ok(record)
+    }
+
+    /// Keeps the CRC32C of the data-out of the task in `slot`.
+    pub fn guard(&mut self, slot: u16, checksum: u32) {
+        let Some(order) = self.record(slot).map(|record| record.order) else { return };
+        if self.guards.is_empty() {
+            self.guards.resize(self.records.len(), (u64::MAX, 0));
+        }
+        if let Some(guard) = self.guards.get_mut(usize::from(slot.wrapping_sub(self.first_slot))) {
+            *guard = (order, checksum);
+        }
+    }
+
+    /// The checksum that was kept for the task in `slot`, if one was.
+    pub fn guard_of(&self, slot: u16) -> Option<u32> {
+        let (order, checksum) =
+            *self.guards.get(usize::from(slot.wrapping_sub(self.first_slot)))?;
+        (self.record(slot)?.order == order).then_some(checksum)
     }
 
     /// Every slot with its record.
@@ -337,6 +359,22 @@ mod tests {
         assert!(l.owned(second).is_ok());
         assert!(matches!(l.owned(Entry::new(31, 1)), Err(Violation::Index { .. })));
         assert!(matches!(l.owned(Entry::new(36, 1)), Err(Violation::Index { .. })));
+    }
+
+    #[test]
+    fn a_checksum_is_that_of_one_task() {
+        let mut l = Ledger::new(32, 2);
+        let slot = l.take().unwrap();
+        assert_eq!(l.guard_of(slot), None);
+        l.guard(slot, 7);
+        assert_eq!((l.guard_of(slot), l.guard_of(32), l.guard_of(34)), (Some(7), Some(7), None));
+        l.renew(slot);
+        assert_eq!(l.guard_of(slot), None, "another task in the slot");
+        l.guard(slot, 8);
+        l.release(slot);
+        l.take();
+        assert_eq!(l.guard_of(slot), None);
+        l.guard(99, 9);
     }
 
     #[test]

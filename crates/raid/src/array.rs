@@ -3,7 +3,7 @@
 use outboard_disk::{
     Allocation, Completion, Disk, DiskError, Engine, Limits, Op, Rejected, Request,
 };
-use outboard_slots::Time;
+use outboard_slots::{Time, planted};
 
 use crate::allocation;
 use crate::error::RaidError;
@@ -150,7 +150,11 @@ impl Array {
             }
             Op::Flush => {
                 let part = |member| Part { member, offset: 0, len: 0, segments: &[] };
-                (0..self.geometry.members()).map(part).try_for_each(submit)
+                let members = match planted::is("raid: one member flushed") {
+                    true => 1,
+                    false => self.geometry.members(),
+                };
+                (0..members).map(part).try_for_each(submit)
             }
             Op::Discard => {
                 self.planner.dataless(&self.geometry, offset, len, self.member_discard, submit)
@@ -182,7 +186,8 @@ impl Array {
                 self.passed = self.passed.saturating_sub(1);
                 Some(Completion { tag, result })
             } else {
-                self.in_flight.ended(tag, result)
+                let lost = planted::is("raid: a part's error lost");
+                self.in_flight.ended(tag, if lost { Ok(()) } else { result })
             };
             if let (Some(end), Some(place)) = (end, done.get_mut(kept)) {
                 *place = end;
@@ -217,7 +222,9 @@ impl Disk for Array {
             && let Some((member, offset)) = self.geometry.single(request.offset, request.len)
             && self.is_whole(&request)
         {
-            return self.pass(engine, member, Request { offset, ..request });
+            let beside = u64::from(planted::is("raid: reads beside a chunk's beginning"));
+            let skewed = beside * 512 * u64::from(offset >= 4096 && request.op == Op::Read);
+            return self.pass(engine, member, Request { offset: offset - skewed, ..request });
         }
         self.split(engine, request)
     }

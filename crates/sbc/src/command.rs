@@ -5,7 +5,7 @@ use outboard_scsi::capacity::Capacity;
 use outboard_scsi::command::{ByteCheck, LbaRange, LbaStatus, StartStopUnit, WriteSame};
 use outboard_scsi::lba_status as wire;
 use outboard_scsi::{Command, Sense, Transfer};
-use outboard_slots::Memory;
+use outboard_slots::{Memory, planted};
 
 use crate::report::{MAX_WRITE_SAME_BYTES, UnitReport};
 use crate::shape::{Range, Shape, usable};
@@ -78,7 +78,8 @@ pub(crate) fn begin(command: &Command, mut context: Context<'_>) -> Result<Begun
         }
         Command::SynchronizeCache { lba, blocks, immediate } => {
             let blocks = u64::from(*blocks);
-            context.synchronize_cache(LbaRange { lba: *lba, blocks }, *immediate)
+            let immediate = *immediate || planted::is("sbc: caches flushed behind the answer");
+            context.synchronize_cache(LbaRange { lba: *lba, blocks }, immediate)
         }
         Command::Unmap { anchor, parameter_list_length } => {
             context.unmap(*anchor, *parameter_list_length)
@@ -174,7 +175,7 @@ impl Context<'_> {
         let room = room.saturating_sub(wire::HEADER_LEN as u64);
         let most = (room / wire::DESCRIPTOR_LEN as u64).clamp(1, lba_status::MAX as u64);
         let mut out = [0; wire::HEADER_LEN + lba_status::MAX * wire::DESCRIPTOR_LEN];
-        let states = LbaStates { disk, shape, next: operands.lba };
+        let states = LbaStates::new(disk, shape, operands.lba);
         let len = wire::encode(states.take(most as usize), &mut out);
         let data = out.get(..len).unwrap_or(&out);
         self.data_in(data, operands.allocation_length as usize)

@@ -38,7 +38,8 @@ pub struct UnitReport {
     /// LBPU and LBPWS of VPD page B2h and their limits; `None`: UNMAP is refused
     pub unmap: Option<UnmapReport>,
     /// MAXIMUM WRITE SAME LENGTH of VPD page B0h, 0: none is reported, for it depends on the data
-    /// ([`MAX_WRITE_SAME_BYTES`]). WSNZ is 0: a WRITE SAME of 0 blocks goes to the end of the medium
+    /// ([`MAX_WRITE_SAME_BYTES`]). A WRITE SAME of 0 blocks goes to the end of the medium, if the host
+    /// lets it pass
     pub max_write_same_blocks: u64,
     /// MAXIMUM COMPARE AND WRITE LENGTH of VPD page B0h
     pub max_compare_and_write_blocks: u8,

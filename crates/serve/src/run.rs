@@ -1,7 +1,9 @@
 //! The running server: puts configuration, drivers, I/O threads and control together, and takes them
 //! apart again in order.
 
-use std::collections::HashMap;
+mod in_force;
+
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Seek};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -15,6 +17,7 @@ use outboard_host::stack::{Stack, StackError, TargetNames};
 use outboard_iscsi::server::Server;
 use outboard_scsi::Lun;
 
+use self::in_force::in_force;
 use crate::api::{self, ApiError};
 use crate::cli::Start;
 use crate::config::{Array, Config, Target as TargetConfig};
@@ -27,7 +30,7 @@ use crate::io::target::Target;
 use crate::io::thread::{IoThread, Settings};
 use crate::notify;
 use crate::offer::{self, OfferError};
-use crate::status::{self, Status};
+use crate::status::{self, DriverState, Status};
 
 /// How long tasks may take when the server ends.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -102,6 +105,7 @@ pub fn run(start: Start) -> Result<(), ServeError> {
         places: threads.places.clone(),
         state: Mutex::new(State {
             sizes: sizes(&config),
+            uncertain: HashSet::new(),
             config: config.clone(),
             phase: status::ServerState::Starting,
             is_reloading: false,
@@ -118,6 +122,7 @@ pub fn run(start: Start) -> Result<(), ServeError> {
     })?;
     let limits = &config.iscsi.limits;
     let bounds = Bounds {
+        connections: limits.connections as usize,
         logins: limits.logins as usize,
         logins_per_address: limits.logins_per_address as usize,
     };
@@ -222,6 +227,7 @@ fn start_target(config: &Config, target: &TargetConfig) -> Result<Target, ServeE
     let mut stack =
         Stack::named(names, driver.report(), target_id, driver.identifiers(), driver.region(), 0)
             .map_err(|source| ServeError::Stack { target: name.clone(), source })?;
+    stack.set_verify_replay(config.driver.verify_replay);
     let fail = |source| ServeError::State { target: name.clone(), source };
     let folder = match &config.state.directory {
         Some(folder) => Some(Folder::open(folder, &name).map_err(fail)?),
@@ -267,9 +273,13 @@ struct Shared {
     stopped: Condvar,
 }
 
+#[derive(Clone)]
 struct State {
+    /// what the server goes by
     config: Config,
     sizes: HashMap<PathBuf, u64>,
+    /// targets that may serve something else than the configuration says
+    uncertain: HashSet<String>,
     phase: status::ServerState,
     is_reloading: bool,
     is_stopping: bool,
@@ -303,13 +313,28 @@ impl Shared {
         answers.into_iter().map(|answer| answer.recv_timeout(wait()).ok()).collect()
     }
 
-    fn change(&self, state: &State, new: &Config) -> Result<ReloadReport, ReloadError> {
-        let failed = |error: &dyn std::fmt::Display| ReloadError::Failed(error.to_string());
-        let mut report = ReloadReport::default();
-        at_next_start(&state.config, new, &mut report);
-        let login = offer::login_config(new).map_err(|e| failed(&e))?;
+    /// Makes the targets what `new` says, all or none; how long the members are then.
+    fn change(
+        &self,
+        state: &State,
+        new: &Config,
+        report: &mut ReloadReport,
+    ) -> Result<HashMap<PathBuf, u64>, ReloadError> {
+        let login = offer::login_config(new).map_err(|e| ReloadError::Failed(e.to_string()))?;
         let grown = sizes(new);
-        for target in &new.targets {
+        let reports = self.ask(Message::Report).into_iter().flatten().flatten();
+        let down: Vec<String> =
+            reports.filter(|r| r.state == DriverState::Failed).map(|r| r.name).collect();
+        // Who takes an array from another target comes after that one has let go of it.
+        let takes = |target: &TargetConfig| {
+            let others = state.config.targets.iter().filter(|other| other.name != target.name);
+            let mut theirs = others.flat_map(|other| &other.luns).map(|lun| &lun.array);
+            theirs.any(|array| target.luns.iter().any(|lun| lun.array == *array))
+        };
+        let mut order: Vec<&TargetConfig> = new.targets.iter().collect();
+        order.sort_by_key(|target| takes(target));
+        let mut undo = Vec::new();
+        for target in order {
             let Some(place) = self.places.get(&target.name) else { continue };
             let Some(old) = state.config.target(&target.name) else { continue };
             let (before, after) = (units(&state.config, old), units(new, target));
@@ -317,59 +342,54 @@ impl Shared {
                 matches!(&m.kind, DiskKind::File { path, .. }
                     if grown.get(path) != state.sizes.get(path))
             });
-            if before == after && !has_grown {
+            let is_stale = state.uncertain.contains(&target.name) || down.contains(&target.name);
+            if before == after && !has_grown && !is_stale {
                 continue;
             }
-            let (done, outcome) = channel();
-            let message = Message::Replace { target: place.index, units: after, done };
-            place.post.send(message).map_err(|_| {
-                ReloadError::Failed(format!("{}: its I/O thread has ended", target.name))
-            })?;
-            match outcome.recv_timeout(REPLACE) {
-                Ok(Ok(changes)) => report.changes.extend(changes),
-                Ok(Err(reason)) => return Err(ReloadError::Failed(reason)),
-                Err(_) => {
-                    let what = format!("{}: its driver is not replaced yet", target.name);
-                    return Err(ReloadError::Failed(what));
+            match self.replace(place, &target.name, after) {
+                Ok(changes) if changes.is_empty() => {
+                    report.changes.push(format!("{}: its driver was replaced", target.name));
+                }
+                Ok(changes) => report.changes.extend(changes),
+                Err(reason) => {
+                    for (place, name, before) in undo {
+                        if let Err(reason) = self.replace(place, name, before) {
+                            tracing::error!(target = name, reason, "a reload is not undone");
+                        }
+                    }
+                    return Err(ReloadError::Failed(reason));
                 }
             }
+            undo.push((place, &target.name, before));
         }
         if state.config.targets != new.targets || state.config.iscsi != new.iscsi {
             report.changes.push("log-ins go by the new configuration".to_owned());
         }
         self.portal.reconfigure(login);
-        Ok(report)
+        Ok(grown)
     }
-}
 
-/// What a running server does not change.
-fn at_next_start(old: &Config, new: &Config, report: &mut ReloadReport) {
-    let mut note = |what: String| report.at_next_start.push(what);
-    for target in &new.targets {
-        match old.target(&target.name) {
-            None => note(format!("target {} is new", target.name)),
-            Some(before) if before.portals != target.portals => {
-                note(format!("target {}: portals", target.name));
+    /// Other arrays for one target, and the wait for it.
+    fn replace(
+        &self,
+        place: &Place,
+        name: &str,
+        units: Vec<(u16, Array)>,
+    ) -> Result<Vec<String>, String> {
+        let (done, outcome) = channel();
+        let message = Message::Replace { target: place.index, units, done };
+        place.post.send(message).map_err(|_| format!("{name}: its I/O thread has ended"))?;
+        match outcome.recv_timeout(REPLACE) {
+            Ok(outcome) => {
+                self.lock().uncertain.remove(name);
+                outcome
             }
-            Some(_) => {}
+            Err(_) => {
+                // It may come yet; the next reload does not rely on what it serves.
+                self.lock().uncertain.insert(name.to_owned());
+                Err(format!("{name}: its driver is not replaced yet"))
+            }
         }
-    }
-    for target in &old.targets {
-        if new.target(&target.name).is_none() {
-            note(format!("target {} is gone", target.name));
-        }
-    }
-    if old.iscsi.portals != new.iscsi.portals {
-        note("[iscsi] portals".to_owned());
-    }
-    if old.driver != new.driver {
-        note("[driver]".to_owned());
-    }
-    if old.io != new.io {
-        note("[io]".to_owned());
-    }
-    if old.state != new.state {
-        note("[state]".to_owned());
     }
 }
 
@@ -398,25 +418,16 @@ impl Control for Shared {
             if std::mem::replace(&mut state.is_reloading, true) {
                 return Err(ReloadError::Busy("another reload"));
             }
-            State {
-                config: state.config.clone(),
-                sizes: state.sizes.clone(),
-                phase: state.phase,
-                is_reloading: true,
-                is_stopping: false,
-            }
+            state.clone()
         };
-        let report = self.change(&before, &config);
+        let mut report = ReloadReport::default();
+        let config = in_force(&before.config, config, &mut report);
+        let outcome = self.change(&before, &config, &mut report);
         let mut state = self.lock();
         state.is_reloading = false;
-        if report.is_ok() {
-            state.sizes = sizes(&config);
-            // Portals that the kernel chose stay as they are.
-            let portals = state.config.iscsi.portals.clone();
-            state.config = config;
-            state.config.iscsi.portals = portals;
-        }
-        report
+        state.sizes = outcome?;
+        state.config = config;
+        Ok(report)
     }
 
     fn stop(&self) {

@@ -9,6 +9,7 @@
 pub mod doorbell;
 pub mod layout;
 pub mod memory;
+pub mod planted;
 pub mod region;
 pub mod ring;
 pub mod socket;

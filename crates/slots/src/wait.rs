@@ -63,6 +63,11 @@ impl Waiter {
         let mut timeout = timeout;
         let keys = core::iter::once(Key::Descriptor(descriptor.as_raw_fd()))
             .chain(doorbells.iter().take(DOORBELLS_MAX).map(Key::of));
+        let armed = |at: usize| self.armed.get(at).copied().flatten();
+        if keys.clone().enumerate().any(|(at, key)| armed(at).is_some_and(|armed| armed != key)) {
+            // Another word or descriptor: rare, and a fresh ring forgets all that was armed.
+            self.uring = None;
+        }
         for (at, key) in keys.enumerate() {
             if !self.arm(at, key)? {
                 timeout = timeout.min(SLICE);
@@ -98,10 +103,6 @@ impl Waiter {
     fn arm(&mut self, at: usize, key: Key) -> io::Result<bool> {
         if self.armed.len() <= at {
             self.armed.resize(at + 1, None);
-        }
-        if self.armed.get(at).copied().flatten().is_some_and(|armed| armed != key) {
-            // Another word or descriptor: rare, and a fresh ring forgets all that was armed.
-            self.uring = None;
         }
         if self.uring.is_none() {
             self.open()?;
@@ -174,6 +175,24 @@ mod tests {
     use crate::doorbell::{AWAKE, SleepFlag};
 
     const LONG: Duration = Duration::from_secs(5);
+
+    #[test]
+    fn the_descriptor_is_watched_when_the_doorbells_change() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let words = [AtomicU32::new(AWAKE), AtomicU32::new(AWAKE)];
+        let flags: Vec<SleepFlag<'_>> = words.iter().map(SleepFlag::new).collect();
+        let mut waiter = Waiter::new();
+        for flag in &flags {
+            flag.announce();
+            let doorbells = [Doorbell::Flag(*flag)];
+            assert!(!waiter.wait(ours.as_fd(), &doorbells, Duration::from_millis(5)).unwrap());
+        }
+        flags[0].announce();
+        theirs.write_all(&[1]).unwrap();
+        let start = Instant::now();
+        assert!(waiter.wait(ours.as_fd(), &[Doorbell::Flag(flags[0])], LONG).unwrap());
+        assert!(start.elapsed() < LONG);
+    }
 
     #[test]
     fn it_wakes_for_each_of_them() {

@@ -114,7 +114,8 @@ fn check_atomic(
     Ok(())
 }
 
-/// WSNZ is clear: no blocks are those up to the end of the medium.
+/// WSNZ is set on thin units: a length that was left at 0 by mistake must not give back all blocks up
+/// to the end. On others it is clear, and no blocks are those up to the end of the medium.
 fn check_write_same(unit: &LogicalUnit, command: &Command, same: &WriteSame) -> Result<(), Sense> {
     let config = unit.config();
     ready(unit)?;
@@ -127,9 +128,10 @@ fn check_write_same(unit: &LogicalUnit, command: &Command, same: &WriteSame) -> 
         return Err(Sense::invalid_field_in_cdb(1, Some(4)));
     }
     check_range(unit, command)?;
-    let blocks = match same.blocks {
-        0 => config.capacity.blocks() - same.lba,
-        blocks => u64::from(blocks),
+    let blocks = match (same.blocks, &config.provisioning) {
+        (0, Provisioning::Thin(_)) => u64::MAX,
+        (0, Provisioning::Full) => config.capacity.blocks() - same.lba,
+        (blocks, _) => u64::from(blocks),
     };
     if blocks > u64::from(config.limits.max_write_same) {
         return Err(Sense::invalid_field_in_cdb(same.size.length_field(), None));

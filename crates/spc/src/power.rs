@@ -6,6 +6,7 @@
 //! | START = 0 | cache written; NOT READY, INITIALIZING COMMAND REQUIRED | cache written, no more |
 //! | LOEJ = 1, START = 0 | INVALID FIELD IN CDB | cache written; MEDIUM NOT PRESENT |
 //! | LOEJ = 1, START = 1 | INVALID FIELD IN CDB | the medium is back; others are told that it may have changed |
+//! | the same, prevented | INVALID FIELD IN CDB | MEDIUM REMOVAL PREVENTED unless nothing would move |
 //! | ACTIVE, IDLE, LU_CONTROL | GOOD | GOOD |
 //! | STANDBY | cache written | GOOD |
 //! | other power conditions | INVALID FIELD IN CDB | GOOD |
@@ -82,7 +83,7 @@ fn carry_out(unit: &mut LogicalUnit, operands: &StartStopUnit) -> Result<Done, S
         return Err(Sense::invalid_field_in_cdb(4, Some(1)));
     }
     match (operands.load_eject, operands.start) {
-        (load, true) => Ok(if unit.start(load) { Done::Loaded } else { Done::Nothing }),
+        (load, true) => Ok(if unit.start(load)? { Done::Loaded } else { Done::Nothing }),
         (true, false) => {
             let was_in = unit.not_ready().is_none();
             unit.eject()?;

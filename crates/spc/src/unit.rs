@@ -183,10 +183,13 @@ impl LogicalUnit {
     }
 
     /// Starts the medium, and with `load` brings it back; whether it was out.
-    pub(crate) fn start(&mut self, load: bool) -> bool {
-        let loaded = self.medium.start(load);
+    ///
+    /// # Errors
+    /// MEDIUM REMOVAL PREVENTED.
+    pub(crate) fn start(&mut self, load: bool) -> Result<bool, Sense> {
+        let loaded = self.medium.start(load)?;
         self.work_out();
-        loaded
+        Ok(loaded)
     }
 
     pub(crate) fn stop(&mut self) {
@@ -248,7 +251,7 @@ impl LogicalUnit {
         let limits = self.config.limits;
         let thin = self.config.provisioning.thin();
         BlockLimits {
-            write_same_non_zero: false,
+            write_same_non_zero: thin.is_some(),
             optimal_granularity: limits.granularity,
             max_transfer: limits.max_transfer,
             optimal_transfer: limits.optimal_transfer,

@@ -1,6 +1,8 @@
 //! The array controller: opens its units, reports them, makes a queue's state.
 
-use outboard_disk::{Engine, EngineConfig};
+use std::sync::Arc;
+
+use outboard_disk::{Disk, Engine, EngineConfig};
 use outboard_hba::{
     Constraints, Controller, DmaSpecification, DriverError, HbaReport, Manifest, QueueSetup,
     Startup, TargetReport, UnitReport,
@@ -16,12 +18,16 @@ use crate::queue::ArrayQueue;
 const TARGET: u64 = 0;
 const INITIATOR: u64 = 255;
 
+/// Puts a disk in the place of member `number` of a LUN: called with LUN, number and member.
+pub type Replace = Arc<dyn Fn(u16, usize, Box<dyn Disk>) -> Box<dyn Disk> + Send + Sync>;
+
 /// The built-in driver.
 #[derive(Default)]
 pub struct ArrayController {
     units: Vec<Unit>,
     /// on a virtual clock: no io_uring
     simulated: bool,
+    replace: Option<Replace>,
 }
 
 impl ArrayController {
@@ -30,16 +36,26 @@ impl ArrayController {
         Self { simulated: true, ..Self::default() }
     }
 
+    /// The same over disks of the caller's own.
+    pub fn simulated_over(replace: Replace) -> Self {
+        Self { simulated: true, replace: Some(replace), ..Self::default() }
+    }
+
     /// A unit over the members, on `engine`.
     fn unit(
+        &self,
         unit: &Unit,
         engine: &mut Engine,
         scratch: ScratchRange,
         slots: usize,
     ) -> Result<LogicalUnit, DriverError> {
         let mut members = Vec::new();
-        for member in &unit.members {
-            members.push(member.attach(engine).map_err(DriverError::new)?);
+        for (number, member) in unit.members.iter().enumerate() {
+            let disk = member.attach(engine).map_err(DriverError::new)?;
+            members.push(match &self.replace {
+                Some(replace) => replace(unit.lun, number, disk),
+                None => disk,
+            });
         }
         let disk = match (&unit.array, members.len()) {
             (None, 1) => members.remove(0),
@@ -73,7 +89,7 @@ impl Controller for ArrayController {
         for described in &options.units {
             let unit = described.open(&mut descriptors).map_err(DriverError::new)?;
             let mut engine = self.engine(memory.clone(), None, 8)?;
-            let logical = Self::unit(&unit, &mut engine, scratch, 8)?;
+            let logical = self.unit(&unit, &mut engine, scratch, 8)?;
             reports.push(report(&unit, logical.report()));
             self.units.push(unit);
         }
@@ -101,7 +117,7 @@ impl Controller for ArrayController {
         let mut units = Vec::new();
         for (i, unit) in self.units.iter().enumerate() {
             let scratch = ScratchRange { offset: first + i as u64 * each, len: each };
-            let logical = Self::unit(unit, &mut engine, scratch, slots)?;
+            let logical = self.unit(unit, &mut engine, scratch, slots)?;
             units.push((unit.lun, logical));
         }
         for note in engine.notes() {

@@ -8,7 +8,7 @@ mod controller;
 mod options;
 mod queue;
 
-pub use controller::ArrayController;
+pub use controller::{ArrayController, Replace};
 pub use options::{ArrayOptions, OptionsError, UnitOptions};
 
 /// The driver program's `main`.

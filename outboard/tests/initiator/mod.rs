@@ -24,6 +24,8 @@ pub(crate) use wanted::{Kind, Taste, Wanted};
 /// No task may take longer from its reception to its end, ns: the ladder of giving up with all its
 /// steps. Initiators give up at 30 s.
 const LADDER_NS: u64 = 25_000_000_000;
+/// The same for commands that may write much and name little: they give up at 60 s and later.
+const LONG_LADDER_NS: u64 = 55_000_000_000;
 
 /// What answers other than GOOD are to be expected.
 #[derive(Clone, Copy, Debug, Default)]
@@ -255,7 +257,11 @@ impl Initiator {
     pub(crate) fn check_ages(&self, now: Time) -> Result<(), String> {
         for (cookie, task) in &self.tasks {
             let age = now.since(task.received).as_nanos();
-            if age > u128::from(LADDER_NS) {
+            let limit = match task.wanted.kind {
+                Kind::WriteSame | Kind::SynchronizeCache => LONG_LADDER_NS,
+                _ => LADDER_NS,
+            };
+            if age > u128::from(limit) {
                 return Err(format!(
                     "task {cookie} has not ended after {} s: {task:?}",
                     age / 1_000_000_000

@@ -89,7 +89,8 @@ impl Guest {
         let modules = folder.join("modules");
         for version in fs::read_dir("/usr/lib/uml/modules").ok()?.flatten() {
             // Debian's package has no list of what needs what, and /usr is not ours to write to.
-            let (from, to) = (version.path(), modules.join("lib/modules").join(version.file_name()));
+            let (from, to) =
+                (version.path(), modules.join("lib/modules").join(version.file_name()));
             fs::create_dir_all(&to).unwrap();
             symlink(from.join("kernel"), to.join("kernel")).unwrap();
             for name in ["modules.builtin", "modules.order", "modules.builtin.modinfo"] {

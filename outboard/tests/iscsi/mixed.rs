@@ -163,7 +163,7 @@ impl<'s> Mixed<'s> {
     fn content(&self, at: u64, units: u64, number: Option<u32>) -> Vec<u8> {
         let mut data = Vec::with_capacity(usize::try_from(units).unwrap() * UNIT);
         for unit in at..at + units {
-            let number = number.unwrap_or(self.holds[usize::try_from(unit).unwrap()]);
+            let number = number.unwrap_or_else(|| self.holds[usize::try_from(unit).unwrap()]);
             fill(&mut data, self.part.session, self.part.first + unit, number);
         }
         data
@@ -232,7 +232,8 @@ impl<'s> Mixed<'s> {
         let (tag, completion) = self.session.client.complete_any().unwrap();
         let task = self.under_way.remove(&tag).unwrap();
         self.check(&task, &completion);
-        let range = usize::try_from(task.at).unwrap()..usize::try_from(task.at + task.units).unwrap();
+        let range =
+            usize::try_from(task.at).unwrap()..usize::try_from(task.at + task.units).unwrap();
         if let Some(number) = task.then {
             self.holds[range.clone()].fill(number);
         }
@@ -256,7 +257,8 @@ impl<'s> Mixed<'s> {
         );
         if task.reads {
             let expected = self.content(task.at, task.units, None);
-            let differs = completion.data.iter().zip(&expected).position(|(is, should)| is != should);
+            let differs =
+                completion.data.iter().zip(&expected).position(|(is, should)| is != should);
             assert!(
                 differs.is_none() && completion.data.len() == expected.len(),
                 "session {who}, units {at}+{}: {} bytes, byte {differs:?} differs",

@@ -93,7 +93,7 @@ impl Setup {
     }
 
     fn spawn(&self) -> Child {
-        let program = std::env::var("OUTBOARD_TEST_PROGRAM").unwrap_or(OUTBOARD.to_owned());
+        let program = std::env::var("OUTBOARD_TEST_PROGRAM").unwrap_or_else(|_| OUTBOARD.to_owned());
         let mut command = match self.namespace.split_first() {
             None => Command::new(program),
             Some((enter, arguments)) => {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use outboard_hba::protocol::SingleRequest;
 use outboard_hba::{Path, Runner, TaskManagement};
-use outboard_host::channel::{Channel, ChannelError, Completed};
+use outboard_host::channel::{Channel, ChannelError, Completed, Pulse};
 use outboard_slots::{Entry, MAX_BUNDLE, ParallelTask, Region, SENSE_BYTES, TaskExtension, Time};
 
 use crate::initiator::Dice;
@@ -48,6 +48,13 @@ pub(crate) struct SimulatedDriver {
     hangs_until: Time,
     /// tags of the tasks handed over since the host looked
     handed_over: Vec<u64>,
+    is_dead: bool,
+    /// rounds of its loop
+    rounds: u32,
+    /// the tag of a task that kills it
+    pub(crate) poison: Option<u64>,
+    /// that has happened
+    pub(crate) poisoned: bool,
     /// a mistake: this many writes are answered and not done
     pub(crate) swallow: u32,
 }
@@ -68,6 +75,10 @@ impl SimulatedDriver {
             returned: VecDeque::new(),
             hangs_until: Time::ZERO,
             handed_over: Vec::new(),
+            is_dead: false,
+            rounds: 0,
+            poison: None,
+            poisoned: false,
             swallow: 0,
         }
     }
@@ -81,6 +92,11 @@ impl SimulatedDriver {
     /// It does nothing before `until`.
     pub(crate) fn hang(&mut self, until: Time) {
         self.hangs_until = until;
+    }
+
+    /// Whether it does nothing now.
+    pub(crate) fn hangs(&self, now: Time) -> bool {
+        now < self.hangs_until
     }
 
     /// A task management function goes to the driver.
@@ -121,20 +137,27 @@ impl SimulatedDriver {
             self.runner.next_event(),
         ];
         let driver = driver.into_iter().min().unwrap_or(Time::NEVER).max(self.hangs_until);
-        let returned = self.returned.front().map_or(Time::NEVER, |r| r.0);
+        // What a dead one has left is looked at once, after the fence.
+        let returned = self.returned.front().filter(|_| !self.is_dead);
+        let returned = returned.map_or(Time::NEVER, |r| r.0);
         driver.min(returned).min(self.liar.next_event())
     }
 
     /// One round of the driver's loop.
     pub(crate) fn run(&mut self, now: Time) {
-        if now < self.hangs_until {
+        if self.hangs(now) || self.poisoned {
             return;
         }
+        self.rounds = self.rounds.wrapping_add(1);
         let limit = self.dice.between(1, MAX_BUNDLE as u64) as usize;
         let mut bundle = Vec::with_capacity(limit);
         while bundle.len() < limit && self.submitted.front().is_some_and(|s| s.due <= now) {
             let Some(Submitted { entry, task, .. }) = self.submitted.pop_front() else { break };
             self.consumed = self.consumed.wrapping_add(1);
+            if self.poison == Some(task.task_tag_identifier) {
+                self.poisoned = true;
+                return;
+            }
             match self.swallows(&task) {
                 true => self.answer_unasked(now, entry, &task),
                 false => bundle.push(entry),
@@ -156,9 +179,13 @@ impl SimulatedDriver {
     }
 
     /// The process dies. What it has handed to the kernel goes on until the fence; nobody hears of
-    /// it any more.
+    /// it any more, but for the completions that are on the ring already.
     pub(crate) fn die(&mut self, now: Time) {
-        self.returned.clear();
+        self.is_dead = true;
+        let published = self.dice.below(self.returned.len() as u64 + 1) as usize;
+        self.returned.truncate(published);
+        self.returned.retain(|(_, returned)| matches!(returned, Returned::Completion(_)));
+        self.returned.iter_mut().for_each(|(due, _)| *due = now);
         self.requests.clear();
         self.liar.die();
         for submitted in &mut self.submitted {
@@ -302,5 +329,10 @@ impl Channel for SimulatedDriver {
 
     fn sequence(&self) -> u32 {
         self.sequence
+    }
+
+    fn pulse(&self) -> Option<Pulse> {
+        let (progress, consumed) = (self.rounds, self.consumed);
+        Some(Pulse { progress, consumed, in_kernel: self.runner.in_kernel() })
     }
 }

@@ -5,9 +5,10 @@ use std::os::fd::OwnedFd;
 use outboard_array::{ArrayController, ArrayOptions, UnitOptions};
 use outboard_disk::open::{OpenOptions, open};
 use outboard_hba::{Controller, DispatchQueues, HbaReport, QueueSetup, Runner, Startup};
-use outboard_host::stack::{Answer, Stack};
+use outboard_host::stack::{Answer, Poison, Stack};
 use outboard_slots::{Region, RegionConfig, Time};
 
+use crate::attempts::Attempts;
 use crate::driver::{NoDriver, SimulatedDriver};
 use crate::initiator::{BLOCK, Dice, Initiator, Kind, Sent, Taste, Wanted};
 use crate::lies::Liar;
@@ -16,6 +17,9 @@ use crate::scenario::{Planted, Scenario};
 const NEXUSES: u64 = 2;
 /// Virtual time after which a run hangs, ns: far more than its tasks can take, one after another.
 const RUN_NS: u64 = 3_600_000_000_000;
+/// Longest time that a driver may hang with tasks before it is killed, ns: that for tasks which may
+/// take long.
+const HANG_MAX_NS: u128 = 10_500_000_000;
 /// Blocks of a read that looks at the medium at the end.
 const LOOK_BLOCKS: u64 = 4;
 
@@ -46,6 +50,9 @@ pub(crate) struct Machine {
     calm: bool,
     lies_of_the_dead: u64,
     swallow: u32,
+    attempts: Attempts,
+    /// since when the driver has hung with tasks
+    hung_since: Option<Time>,
     pub(crate) deaths: u64,
 }
 
@@ -72,6 +79,7 @@ impl Machine {
         .map_err(text)?;
         let (report, identifiers, runner) = incarnation(&options, &descriptors, &region)?;
         let mut stack = Stack::new(&report, 0, &identifiers, &region, 0).map_err(text)?;
+        stack.set_verify_replay(scenario.scribbles && scenario.planted != Planted::SpoiledRepeated);
         let unit = report.targets.first().and_then(|t| t.units.first()).ok_or("no unit")?;
         let memory = region.memory().clone();
         let rules = scenario.rules();
@@ -102,6 +110,8 @@ impl Machine {
             filling: Vec::new(),
             calm: false,
             lies_of_the_dead: 0,
+            attempts: Attempts::default(),
+            hung_since: None,
             deaths: 0,
         };
         machine.life = Some(Life::Runs(Box::new(machine.driver(runner))));
@@ -138,6 +148,11 @@ impl Machine {
             self.step()?;
         }
         self.finish()
+    }
+
+    /// What the stack names as the cause of deaths, and what it counts.
+    pub(crate) fn poison(&mut self) -> (Vec<Poison>, outboard_host::stack::Counters) {
+        (self.stack.poison(), self.stack.counters())
     }
 
     fn finish(&mut self) -> Result<&Initiator, String> {
@@ -245,6 +260,7 @@ impl Machine {
             }
             None => return Err("no driver".to_owned()),
         }
+        self.answers.iter().for_each(|answer| self.attempts.ended(answer.cookie));
         self.initiator.answers(&mut self.answers)?;
         self.initiator.managed(&mut self.stack)?;
         while self.initiator.held() > 0 && self.dice.chance(700) {
@@ -267,12 +283,22 @@ impl Machine {
                 driver.manage(now, request);
             }
         }
+        self.answers.iter().for_each(|answer| self.attempts.ended(answer.cookie));
         self.initiator.answers(&mut self.answers)?;
         for tag in driver.handed_over() {
             self.initiator.handed_over(tag)?;
+            if self.scenario.planted == Planted::Nothing {
+                self.attempts.handed_over(tag)?;
+            }
         }
+        let hangs = driver.hangs(now) && self.stack.in_driver() > 0;
+        let poisoned = driver.poisoned;
         self.life = Some(Life::Runs(driver));
-        if self.stack.unfit().is_some() {
+        self.hung_since = if hangs { self.hung_since.or(Some(now)) } else { None };
+        if self.hung_since.is_some_and(|since| now.since(since).as_nanos() > HANG_MAX_NS) {
+            return Err("a driver hangs, and nobody kills it".to_owned());
+        }
+        if poisoned || self.stack.unfit().is_some() {
             self.kill();
         }
         Ok(())
@@ -297,7 +323,14 @@ impl Machine {
     }
 
     /// A successor takes over.
-    fn replace(&mut self, dead: SimulatedDriver) -> Result<(), String> {
+    fn replace(&mut self, mut dead: SimulatedDriver) -> Result<(), String> {
+        if self.scenario.scribbles {
+            self.scribble(&dead)?;
+        }
+        self.stack.driver_fenced(self.now, &mut dead, &mut self.answers);
+        self.answers.iter().for_each(|answer| self.attempts.ended(answer.cookie));
+        self.attempts.died();
+        self.hung_since = None;
         let (_, _, runner) = incarnation(&self.options, &self.descriptors, &self.region)?;
         let mut driver = self.driver(runner);
         self.stack.driver_replaced(self.now);
@@ -314,12 +347,28 @@ impl Machine {
         Ok(())
     }
 
+    /// What the dead driver has done to the data of the tasks it had.
+    fn scribble(&mut self, dead: &SimulatedDriver) -> Result<(), String> {
+        for (_, _, task) in dead.unanswered() {
+            let len = task.requested_transfer_count;
+            if task.transfer_direction == 1 && len > 0 && self.dice.chance(500) {
+                let at = task.buffer_iovm_addr + self.dice.below(len);
+                let mut byte = [0];
+                self.region.memory().read(at, &mut byte).map_err(text)?;
+                let spoiled = [byte[0] ^ (1 << self.dice.below(8))];
+                self.region.memory().write(at, &spoiled).map_err(text)?;
+            }
+        }
+        Ok(())
+    }
+
     fn driver(&mut self, runner: Runner) -> SimulatedDriver {
         let (most, per_mille) = if self.calm { (0, 0) } else { self.scenario.lies };
         let liar = Liar::new(Dice::new(self.dice.next()), per_mille, most);
         let dice = Dice::new(self.dice.next());
         let mut driver = SimulatedDriver::new(runner, self.region.clone(), dice, liar);
         driver.swallow = self.swallow;
+        driver.poison = self.scenario.poison;
         driver
     }
 }

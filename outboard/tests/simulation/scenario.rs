@@ -23,6 +23,10 @@ pub(crate) struct Scenario {
     pub(crate) lies: (u64, u64),
     /// disks fail
     pub(crate) faults: bool,
+    /// dying drivers spoil the data of the writes they have; the host guards it
+    pub(crate) scribbles: bool,
+    /// the tag of a task that kills its driver
+    pub(crate) poison: Option<u64>,
     pub(crate) planted: Planted,
 }
 
@@ -41,6 +45,8 @@ pub(crate) enum Planted {
     OvertakenRepeated,
     /// a successor starts before the dead driver's last request is gone
     NoFence,
+    /// data that a dying driver has spoiled is written all the same
+    SpoiledRepeated,
     /// the driver acknowledges a write that it has not done
     WriteSwallowed,
 }
@@ -75,6 +81,8 @@ impl Scenario {
             hang: sometimes(dice, 300, 5),
             lies: (sometimes(dice, 300, 4), 30),
             faults,
+            scribbles: dice.chance(300),
+            poison: dice.chance(150).then(|| dice.between(10, 60)),
             planted: Planted::Nothing,
         }
     }
@@ -83,7 +91,8 @@ impl Scenario {
     pub(crate) fn rules(&self) -> Rules {
         let lies = self.lies.0 > 0;
         let ladder = self.hang > 0 || lies;
-        Rules { failures: self.faults || self.crash > 0 || ladder, ladder }
+        let deaths = self.crash > 0 || self.poison.is_some();
+        Rules { failures: self.faults || deaths || ladder, ladder }
     }
 
     pub(crate) fn mistakes(&self) -> Mistakes {

@@ -18,6 +18,10 @@ pub(crate) use single::{SingleSockets, single};
 /// timer may be late on a virtual machine.
 const EVENT_GUARD_NS: u64 = 150_000;
 
+/// How often an I/O thread that has tasks says that it lives, ns: see
+/// [`progress`](outboard_slots::region::QueueWords::progress).
+pub const HEARTBEAT_NS: u64 = 250_000_000;
+
 /// What the control thread has asked of this I/O thread.
 #[derive(Default)]
 struct Orders {

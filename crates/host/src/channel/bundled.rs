@@ -7,9 +7,10 @@ use outboard_slots::doorbell::{Bell, Doorbell};
 use outboard_slots::spin::{self, Advice, Spinner};
 use outboard_slots::{
     Consumer, Entry, ParallelTask, Producer, Queue, Region, SENSE_BYTES, TaskExtension, Time,
+    planted,
 };
 
-use super::{Channel, ChannelError, Completed};
+use super::{Channel, ChannelError, Completed, Pulse};
 use crate::ledger::Violation;
 
 /// Looks at the completion ring between two looks at the clock while spinning.
@@ -108,7 +109,7 @@ impl Channel for Bundled {
         }
         let words = self.queue.words();
         self.submission.publish(words.submission);
-        if self.bell.published(words.driver_flag) {
+        if !planted::is("host: doorbell not rung") && self.bell.published(words.driver_flag) {
             words.driver_flag.ring();
         }
         Ok(())
@@ -197,5 +198,14 @@ impl Channel for Bundled {
 
     fn sequence(&self) -> u32 {
         self.submission.sequence()
+    }
+
+    fn pulse(&self) -> Option<Pulse> {
+        let words = self.queue.words();
+        Some(Pulse {
+            progress: words.progress.load(Ordering::Relaxed),
+            consumed: words.consumed.load(Ordering::Relaxed),
+            in_kernel: words.in_kernel.load(Ordering::Relaxed),
+        })
     }
 }

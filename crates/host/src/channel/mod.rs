@@ -1,6 +1,7 @@
 //! Channels: how tasks reach a driver's queue and come back. One for each path that is compared.
 
 mod bundled;
+mod drained;
 mod resident;
 mod single;
 
@@ -12,6 +13,8 @@ use outboard_slots::{Entry, ParallelTask, ResponseHead, SENSE_BYTES, Time};
 use crate::ledger::Violation;
 
 pub use bundled::Bundled;
+pub use drained::Drained;
+pub(crate) use drained::drain;
 pub use resident::Resident;
 pub use single::{Single, SingleEnds};
 
@@ -22,6 +25,18 @@ pub struct Completed {
     pub entry: Entry,
     /// its response
     pub head: ResponseHead,
+}
+
+/// What a driver's I/O thread says about itself. Nothing of it is a promise: a driver that lies here
+/// is found by its tasks' deadlines.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Pulse {
+    /// changes at least every [`HEARTBEAT_NS`](outboard_hba::HEARTBEAT_NS) while it has tasks
+    pub progress: u32,
+    /// submissions it has taken, as [`Channel::sequence`] counts them
+    pub consumed: u32,
+    /// its I/Os in the kernel
+    pub in_kernel: u32,
 }
 
 /// Why a channel can no longer be used.
@@ -89,4 +104,9 @@ pub trait Channel: Send {
 
     /// Submission sequence so far, for task management.
     fn sequence(&self) -> u32;
+
+    /// How the driver's I/O thread is by its own word; `None` where it has no way to say so.
+    fn pulse(&self) -> Option<Pulse> {
+        None
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -480,6 +481,8 @@ fn spawn(launch: &Launch, socket: OwnedFd) -> Result<Child, LaunchError> {
     command
         .args(&launch.arguments)
         .env_clear()
+        // Signals of a terminal or a service manager are for the host, which ends the driver in order.
+        .process_group(0)
         .env(CONTROL_FD_VARIABLE, "0")
         .stdin(Stdio::from(socket))
         .stdout(Stdio::from(stderr));

@@ -41,6 +41,9 @@ impl Stack {
             let config = unit_config(id, unit, report.dma.max_transfer_size)?;
             units.push((Lun::new(unit.lun).unwrap_or(Lun::ZERO), config));
         }
+        let forgetful = described.units.iter().filter(|unit| !unit.acks_survive_death);
+        self.restart.forgetful =
+            forgetful.map(|unit| Lun::new(unit.lun).unwrap_or(Lun::ZERO)).collect();
         self.take_identifiers(identifiers);
 
         let mut adopted = Adopted::default();

@@ -2,16 +2,42 @@
 //! Each step waits for the driver's confirmation or for the fence, so that a write whose end was
 //! told can never land later.
 
-use outboard_scsi::Sense;
-use outboard_slots::Time;
+use outboard_scsi::{Command, Sense};
+use outboard_slots::{Time, planted};
 
 use super::Stack;
 use super::manage::Function;
 use crate::ledger::SlotState;
 
-/// How long each step of the ladder may take, ns: 10 s for the task, then twice 5 s, and the
-/// restart ends within the 25 s that the whole ladder has.
+/// How long a command may take before the host gives it up, ns.
+pub(super) const TASK_TIMEOUT_NS: u64 = 10_000_000_000;
+/// The same for commands that may have to write a cache, spin up or unmap much.
+const SLOW_TASK_TIMEOUT_NS: u64 = 12_000_000_000;
+/// The same for commands that may write much and name little, and for which initiators wait longer.
+const LONG_TASK_TIMEOUT_NS: u64 = 40_000_000_000;
+/// How long each further step of the ladder may take, ns: abort, then LUN reset.
 const STEP_NS: u64 = 5_000_000_000;
+/// The whole ladder, ns: Linux gives up on most commands at 30 s...
+const LADDER_NS: u64 = 25_000_000_000;
+/// ...and on SYNCHRONIZE CACHE at 60 s, on WRITE SAME at 120 s.
+const LONG_LADDER_NS: u64 = 55_000_000_000;
+/// What of it is for the restart at its end, ns.
+const RESTART_NS: u64 = 3_000_000_000;
+const _: () = assert!(TASK_TIMEOUT_NS + 2 * STEP_NS + RESTART_NS <= LADDER_NS);
+const _: () = assert!(SLOW_TASK_TIMEOUT_NS + 2 * STEP_NS + RESTART_NS <= LADDER_NS);
+const _: () = assert!(LONG_TASK_TIMEOUT_NS + 2 * STEP_NS + RESTART_NS <= LONG_LADDER_NS);
+
+/// How long a command of this kind may take before the host gives it up, ns.
+pub(super) const fn timeout_ns(command: &Command) -> u64 {
+    match command {
+        Command::WriteSame(same) if !same.unmap => LONG_TASK_TIMEOUT_NS,
+        Command::SynchronizeCache { .. } => LONG_TASK_TIMEOUT_NS,
+        Command::WriteSame(_) | Command::Unmap { .. } | Command::StartStopUnit(_) => {
+            SLOW_TASK_TIMEOUT_NS
+        }
+        _ => TASK_TIMEOUT_NS,
+    }
+}
 
 impl Stack {
     /// When the stack next wants a turn by the clock alone.
@@ -20,7 +46,7 @@ impl Stack {
     }
 
     pub(super) fn look_at_deadlines(&mut self, now: Time) {
-        if self.ledger.in_use() == 0 {
+        if self.ledger.in_use() == 0 || planted::is("host: no deadlines") {
             return;
         }
         self.give_up_waiting(now);
@@ -31,12 +57,15 @@ impl Stack {
             .map(|(slot, r)| (slot, r.given_up, r.lun))
             .collect();
         for (slot, step, lun) in late {
-            match step {
-                0 => {
-                    self.counters.timed_out += 1;
-                    self.abort_slot(now, slot);
-                }
-                1 => self.manage(now, Function::LogicalUnitReset { lun }, None),
+            self.counters.timed_out += u64::from(step == 0);
+            match (step, self.is_deaf()) {
+                // Neither abort nor reset would be read: nothing is lost by leaving them out.
+                (0 | 1, Some(still_ns)) => self.declare_unfit(format!(
+                    "the task in slot {slot} is late, and its I/O thread has stood still for {:.1} s",
+                    still_ns as f64 / 1e9
+                )),
+                (0, None) => self.abort_slot(now, slot),
+                (1, None) => self.manage(now, Function::LogicalUnitReset { lun }, None),
                 _ => self.declare_unfit(format!(
                     "the task in slot {slot} has not ended after abort and LUN reset"
                 )),

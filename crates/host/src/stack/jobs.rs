@@ -21,7 +21,7 @@ use outboard_slots::{ParallelTask, ResponseHead, Time};
 use outboard_spc::{Effect, Response};
 
 use super::Stack;
-use super::submit::TASK_TIMEOUT_NS;
+use super::deadline::TASK_TIMEOUT_NS;
 use crate::channel::Channel;
 use crate::ledger::SlotState;
 use copy::Copying;
@@ -33,8 +33,9 @@ const JOBS_MAX: usize = 16;
 const SLOT_SHARE: usize = 4;
 /// A task that others aborted is tried again so many times.
 const RETRIES_MAX: u8 = 8;
-/// The nexus of the host's own tasks, as the driver sees it.
-const NO_NEXUS: u32 = u32::MAX;
+/// The nexus of the host's own tasks, as the driver sees it: the number of none.
+const NO_NEXUS: u32 = 0xFFFF;
+const _: () = assert!(NO_NEXUS >= super::NEXUSES as u32);
 
 /// All jobs of a stack.
 #[derive(Debug, Default)]

@@ -8,14 +8,18 @@
 
 mod acked;
 mod adopt;
+mod alone;
 mod complete;
 mod deadline;
+mod guard;
 mod host_task;
 mod jobs;
 mod manage;
 mod names;
+mod pulse;
 mod ranges;
 mod restart;
+mod states;
 mod submit;
 #[cfg(test)]
 mod tests;
@@ -40,6 +44,7 @@ pub use complete::Answer;
 pub use host_task::StateRecord;
 pub use manage::{Function, ManagementAnswer};
 pub use names::TargetNames;
+pub use restart::Poison;
 pub use submit::{Accepted, Command};
 
 /// Most nexuses of a target.
@@ -94,6 +99,14 @@ pub struct Counters {
     pub timed_out: u64,
     /// tasks submitted again after a driver's death
     pub replayed: u64,
+    /// tasks that a dead driver had completed, and that were answered by that
+    pub recovered: u64,
+    /// tasks ended because they were in flight at too many deaths, see [`Stack::poison`]
+    pub poisoned: u64,
+    /// writes not repeated because their data was no longer what it had been
+    pub spoiled: u64,
+    /// units whose acknowledged writes a driver's death may have undone, once for each death
+    pub acks_lost: u64,
 }
 
 /// One I/O thread's SCSI stack, for one target of one driver.
@@ -132,6 +145,12 @@ pub struct Stack {
     violations: Vec<(Time, Violation)>,
     /// why the driver must be restarted, once it must
     unfit: Option<String>,
+    watch: pulse::Watch,
+    restart: restart::Restart,
+    /// there may be tasks that go to a driver alone
+    suspects: bool,
+    /// data-out is guarded from the first submission on
+    verify_replay: bool,
     /// the driver takes no tasks now
     detached: bool,
     /// it gets none, but what it has still comes back
@@ -179,11 +198,15 @@ impl Stack {
         let count = slots.len() as u16;
         let mut target = Target::new(&names.name, names.ports, NEXUSES);
         let mut task_sets: Vec<Option<TaskSet>> = Vec::new();
+        let mut restart = restart::Restart::default();
         for unit in &described.units {
             let fail = |source| StackError::Unit { target: target_id, lun: unit.lun, source };
             let config = unit_config(target_id, unit, report.dma.max_transfer_size)?;
             let lun = Lun::new(unit.lun).unwrap_or(Lun::ZERO);
             target.add_unit(lun, LogicalUnit::new(config)).map_err(fail)?;
+            if !unit.acks_survive_death {
+                restart.forgetful.push(lun);
+            }
             let index = usize::from(unit.lun);
             if task_sets.len() <= index {
                 task_sets.resize_with(index + 1, || None);
@@ -221,6 +244,10 @@ impl Stack {
             next_request: 1,
             violations: Vec::new(),
             unfit: None,
+            watch: pulse::Watch::default(),
+            restart,
+            suspects: false,
+            verify_replay: false,
             detached: false,
             held: false,
             gone_for_good: false,
@@ -254,9 +281,7 @@ impl Stack {
             self.hand_over(now, channel)?;
             let mut completed = std::mem::take(&mut self.completed);
             let reaped = channel.reap(now, &mut completed);
-            for c in &completed {
-                self.complete(now, channel, c, answers);
-            }
+            self.complete_all(now, channel, &completed, answers);
             completed.clear();
             self.completed = completed;
             match reaped {
@@ -272,6 +297,7 @@ impl Stack {
         }
         if now >= self.next_deadline_round {
             self.next_deadline_round = now.plus_nanos(DEADLINE_ROUND_NS);
+            self.look_at_pulse(now, channel);
             self.look_at_deadlines(now);
         }
         if !self.pending.is_empty() {
@@ -296,6 +322,18 @@ impl Stack {
         if self.outbox.is_empty() || self.detached || self.held {
             return Ok(());
         }
+        if self.verify_replay {
+            self.guard_outbox();
+        }
+        if self.suspects {
+            return self.hand_over_alone(now, channel);
+        }
+        self.hand_over_all(now, channel)
+    }
+
+    /// All that is ready and that no exclusive task keeps back.
+    #[inline]
+    fn hand_over_all(&mut self, now: Time, channel: &mut dyn Channel) -> Result<(), ChannelError> {
         if self.exclusive_around {
             return self.hand_over_apart(now, channel);
         }
@@ -373,6 +411,12 @@ impl Stack {
     /// Counters so far.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// Guards the data of every write by a CRC32C from its first submission on (`true`), so that
+    /// what a dying driver spoils is not repeated; otherwise from a write's first repetition on.
+    pub fn set_verify_replay(&mut self, on: bool) {
+        self.verify_replay = on;
     }
 
     /// Why the driver must be killed, fenced and restarted, if it must.

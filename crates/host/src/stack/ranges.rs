@@ -124,7 +124,11 @@ impl Stack {
     }
 
     /// One slot to the driver. If the channel refuses it, it is the driver's all the same.
-    fn push(&mut self, slot: u16, channel: &mut dyn Channel) -> Result<(), ChannelError> {
+    pub(super) fn push(
+        &mut self,
+        slot: u16,
+        channel: &mut dyn Channel,
+    ) -> Result<(), ChannelError> {
         let Some(entry) = self.ledger.submit(slot) else { return Ok(()) };
         self.in_driver += 1;
         self.handed_over = self.handed_over.wrapping_add(1);

@@ -1,56 +1,131 @@
-//! A driver's death: what is in flight waits for the fence, then is submitted again to the next
-//! incarnation, rebuilt from the ledger, in order of reception.
+//! A driver's death: what is in flight waits for the fence; what the dead one had completed is
+//! answered, and the rest is submitted again to the next incarnation, rebuilt from the ledger, in
+//! order of reception.
+//!
+//! The order of the calls: [`Stack::driver_lost`], the fence (the caller's), [`Stack::driver_fenced`]
+//! with the dead one's channel, [`Stack::adopt`] if the successor's units may differ,
+//! [`Stack::driver_replaced`]; or [`Stack::driver_gone_for_good`] instead of the last two.
 
-use outboard_scsi::Sense;
-use outboard_slots::Time;
+use outboard_scsi::{Lun, Sense};
+use outboard_slots::task::CDB_BYTES;
+use outboard_slots::{Time, planted};
+use outboard_spc::{Scope, UnitAttention};
 
-use super::Stack;
+use super::pulse::Watch;
+use super::{Answer, Stack};
+use crate::channel::{self, Channel};
 use crate::ledger::SlotState;
 
 /// A task in flight at this many deaths in a row is the likely cause of them.
 const DEATHS_MAX: u8 = 3;
+const _: () = assert!(super::alone::DEATHS_ALONE < DEATHS_MAX);
+/// Poison that is kept until somebody asks for it.
+const POISON_KEPT: usize = 64;
+
+/// A task that was in flight at so many deaths of the driver in a row, at the last ones alone, that
+/// it is the likely cause of them. It ended with HARDWARE ERROR.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Poison {
+    /// LUN, flat
+    pub lun: u16,
+    /// the initiator port; `None` for the host's own tasks, and if the nexus has gone
+    pub initiator: Option<String>,
+    /// the initiator's tag
+    pub tag: u64,
+    /// the CDB, as the driver got it
+    pub cdb: [u8; CDB_BYTES],
+    /// its length
+    pub cdb_len: u8,
+    /// bytes it was to move
+    pub bytes: u64,
+    /// deaths in a row
+    pub deaths: u8,
+}
+
+/// What is to be known of deaths.
+#[derive(Debug, Default)]
+pub(super) struct Restart {
+    /// units whose acknowledged writes do not survive their driver
+    pub(super) forgetful: Vec<Lun>,
+    /// units whose acknowledged writes a death since the last incarnation may have undone
+    lost: Vec<Lun>,
+    poison: Vec<Poison>,
+}
 
 impl Stack {
     /// The driver has died or was killed: nothing is handed over any more. New commands are taken
     /// and wait.
     pub fn driver_lost(&mut self) {
+        self.restart.lost.clone_from(&self.restart.forgetful);
+        self.detach();
+    }
+
+    /// The driver has ended in order, with no task left: as [`Self::driver_lost`], but its caches
+    /// are written.
+    pub fn driver_left(&mut self) {
+        match self.in_driver {
+            0 => self.detach(),
+            _ => self.driver_lost(),
+        }
+    }
+
+    fn detach(&mut self) {
         self.detached = true;
         self.requests.clear();
     }
 
+    /// The fence has passed: what the dead driver had completed ends by that, checked as ever, and
+    /// is not repeated. `old` is its channel, or what [`Drained`](channel::Drained) has kept of it:
+    /// the region's rings must be as it left them. Answers are appended; those of tasks that
+    /// violations end come with the next turn.
+    pub fn driver_fenced(&mut self, now: Time, old: &mut dyn Channel, answers: &mut Vec<Answer>) {
+        if !self.detached {
+            return;
+        }
+        let mut completed = std::mem::take(&mut self.completed);
+        let mut violations = Vec::new();
+        channel::drain(now, old, &mut completed, &mut violations);
+        let before = self.counters.completed;
+        self.complete_all(now, old, &completed, answers);
+        self.counters.recovered += self.counters.completed - before;
+        completed.clear();
+        self.completed = completed;
+        for violation in violations {
+            self.violated(now, violation);
+        }
+    }
+
     /// The fence has passed and a new incarnation is attached, over a fresh channel: every task the
     /// dead one had is submitted again, except what must not be repeated.
-    pub fn driver_replaced(&mut self, _now: Time) {
+    pub fn driver_replaced(&mut self, now: Time) {
+        self.watch = Watch::from(now);
         self.detached = false;
         self.gone_for_good = false;
         self.unfit = None;
         self.violations.clear();
+        self.tell_of_lost_acks();
         let slots = self.ledger.in_order(SlotState::InDriver);
         let mut again = Vec::with_capacity(slots.len());
         for slot in slots {
+            let end = self.end_of(slot);
             let Some(record) = self.ledger.record_mut(slot) else { continue };
-            record.deaths += 1;
-            // Deadline and step of giving up stay: a restart buys a task no time.
-            let (deaths, aborted, lun) = (record.deaths, record.aborted, record.lun);
-            let overtaken =
-                record.writes && self.acked.overtook(record.order, record.lun, record.range);
             self.in_driver -= 1;
-            let end = if aborted {
-                None
-            } else if deaths >= DEATHS_MAX {
-                Some(Sense::INTERNAL_TARGET_FAILURE)
-            } else if overtaken {
-                Some(Sense::ABORTED_COMMAND)
-            } else {
+            if let End::Again = end {
                 record.state = SlotState::Waiting;
                 record.repeat(true);
+                self.suspects |= record.is_suspect();
+                self.guard(slot);
+                if again.is_empty() && planted::is("host: a task not repeated") {
+                    continue;
+                }
                 again.push(slot);
                 continue;
-            };
-            self.leave_task_set(slot, usize::from(lun));
+            }
+            let lun = usize::from(record.lun);
+            self.leave_task_set(slot, lun);
             match end {
-                Some(sense) => self.end_with_sense(slot, &sense),
-                None => self.end_aborted(slot),
+                End::Failed(sense) => self.end_with_sense(slot, &sense),
+                _ => self.end_aborted(slot),
             }
         }
         self.counters.replayed += again.len() as u64;
@@ -58,6 +133,30 @@ impl Stack {
         again.append(&mut self.outbox);
         self.outbox = again;
         self.after_fence();
+    }
+
+    /// What becomes of a task that a dead driver had.
+    fn end_of(&mut self, slot: u16) -> End {
+        let Some(record) = self.ledger.record_mut(slot) else { return End::Aborted };
+        record.deaths = record.deaths.saturating_add(1);
+        // Deadline and step of giving up stay: a restart buys a task no time.
+        let (deaths, aborted, writes) = (record.deaths, record.aborted, record.writes);
+        let (order, lun, range) = (record.order, record.lun, record.range);
+        if deaths >= DEATHS_MAX {
+            self.name_poison(slot);
+        }
+        if aborted && !planted::is("host: aborted tasks repeated") {
+            End::Aborted
+        } else if deaths >= DEATHS_MAX && !planted::is("host: poison repeated for ever") {
+            End::Failed(Sense::INTERNAL_TARGET_FAILURE)
+        } else if writes && self.acked.overtook(order, lun, range) {
+            End::Failed(Sense::ABORTED_COMMAND)
+        } else if self.is_spoiled(slot) {
+            self.counters.spoiled += 1;
+            End::Failed(Sense::ABORTED_COMMAND)
+        } else {
+            End::Again
+        }
     }
 
     /// The fence has passed and no new incarnation comes: everything the driver had ends, and so
@@ -72,17 +171,67 @@ impl Stack {
         self.after_fence();
     }
 
+    /// Tasks that have killed the driver, as far as can be told, since the last call: for the report.
+    pub fn poison(&mut self) -> Vec<Poison> {
+        std::mem::take(&mut self.restart.poison)
+    }
+
+    fn name_poison(&mut self, slot: u16) {
+        let Some(record) = self.ledger.record(slot) else { return };
+        let nexuses = self.target.nexuses();
+        let nexus = u16::try_from(record.nexus).ok().and_then(|index| nexuses.at(index));
+        let nexus = nexus.and_then(|id| nexuses.nexus(id)).filter(|_| !record.internal);
+        let poison = Poison {
+            lun: record.lun,
+            initiator: nexus.map(|nexus| nexus.initiator_port.clone()),
+            tag: record.task.task_tag_identifier,
+            cdb: record.task.command_descriptor_block,
+            cdb_len: record.task.command_size,
+            bytes: record.task.requested_transfer_count,
+            deaths: record.deaths,
+        };
+        self.counters.poisoned += 1;
+        if self.restart.poison.len() == POISON_KEPT {
+            self.restart.poison.remove(0);
+        }
+        self.restart.poison.push(poison);
+    }
+
+    /// A driver that keeps acknowledged writes to itself has taken them along: every nexus learns
+    /// that the unit is not what it was (SPC-6, 29h/04h).
+    fn tell_of_lost_acks(&mut self) {
+        for lun in std::mem::take(&mut self.restart.lost) {
+            let attention = UnitAttention::DeviceInternalReset;
+            // A unit that has gone since has nobody to tell.
+            if self.target.establish(lun, Scope::All, attention).is_ok() {
+                self.counters.acks_lost += 1;
+            }
+        }
+    }
+
     /// Nothing of the dead driver can touch the region any more.
     fn after_fence(&mut self) {
         for slot in self.ledger.in_order(SlotState::Quarantined) {
+            if planted::is("host: quarantine for ever") {
+                break;
+            }
             if let Some(record) = self.ledger.record(slot) {
                 self.buffers.give_back(record.buffer);
             }
             self.ledger.release(slot);
         }
         for pending in &mut self.pending {
-            pending.confirm();
+            if !planted::is("host: functions forgotten at the fence") {
+                pending.confirm();
+            }
         }
         self.settle();
     }
+}
+
+/// How a task goes on that a dead driver had.
+enum End {
+    Again,
+    Aborted,
+    Failed(Sense),
 }

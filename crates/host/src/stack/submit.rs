@@ -2,20 +2,14 @@
 
 use outboard_scsi::command::opcode::SANITIZE;
 use outboard_scsi::{Direction, Lun, Sense, Status, TaskAttribute};
-use outboard_slots::{ParallelTask, Time, task::CDB_BYTES};
+use outboard_slots::{ParallelTask, Time, planted, task::CDB_BYTES};
 use outboard_spc::task_set::{Admission, TaskSetError};
 use outboard_spc::{NexusId, Verdict};
 
+use super::deadline::{TASK_TIMEOUT_NS, timeout_ns};
 use super::jobs::Outcome;
 use super::{Answer, Stack};
 use crate::ledger::SlotState;
-
-/// How long a command may take before the host gives it up, ns; initiators give up at 30 s, and
-/// the ladder of giving up takes its steps after this.
-pub(super) const TASK_TIMEOUT_NS: u64 = 10_000_000_000;
-/// The same for commands that may write much and name little; initiators give them 60 s (Linux:
-/// SYNCHRONIZE CACHE) or 120 s (WRITE SAME).
-const LONG_TASK_TIMEOUT_NS: u64 = 40_000_000_000;
 
 /// A command as a front end received it.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +42,7 @@ pub enum Accepted {
         slot: u16,
         /// offset of its buffer in the region
         offset: u64,
-        /// bytes of its buffer
+        /// bytes of its buffer: of a read at most a block more than are expected
         len: u64,
     },
     /// no slot or no buffer is free: keep the command and try again after an answer
@@ -76,7 +70,7 @@ impl Stack {
             Verdict::Forward(f) => {
                 let accepted = self.forward(now, command, f);
                 if let Accepted::Slot { slot, .. } = accepted {
-                    if f.command.is_exclusive() {
+                    if f.command.is_exclusive() && !planted::is("host: ranges not locked") {
                         self.make_exclusive(slot);
                     }
                     self.give_time(now, slot, &f.command);
@@ -104,19 +98,31 @@ impl Stack {
         }
     }
 
+    /// Bytes of a buffer for fewer bytes than a command moves. A disk reads whole blocks, so that a
+    /// block of which the initiator expects a part is read whole.
+    #[cold]
+    fn cut(&self, expected: u64, length: u64, forwarded: &outboard_spc::Forwarded) -> u64 {
+        match forwarded.direction {
+            Direction::FromDevice => {
+                let block = u64::from(self.block_size(forwarded.lun));
+                expected.next_multiple_of(block.max(1)).min(length)
+            }
+            _ => expected,
+        }
+    }
+
     fn block_size(&self, lun: Lun) -> u32 {
         self.target.unit(lun).map_or(512, |unit| unit.config().capacity.block_size())
     }
 
     /// A deadline for what is not over at once.
     fn give_time(&mut self, now: Time, slot: u16, command: &outboard_scsi::Command) {
-        use outboard_scsi::Command as Scsi;
-
-        if let Scsi::WriteSame(_) | Scsi::SynchronizeCache { .. } | Scsi::StartStopUnit(_) = command
+        let timeout = timeout_ns(command);
+        if timeout != TASK_TIMEOUT_NS
             && let Some(record) = self.ledger.record_mut(slot)
         {
-            record.deadline = now.plus_nanos(LONG_TASK_TIMEOUT_NS);
-            record.task.timeout_ms = (LONG_TASK_TIMEOUT_NS / 1_000_000) as u32;
+            record.deadline = now.plus_nanos(timeout);
+            record.task.timeout_ms = (timeout / 1_000_000) as u32;
         }
     }
 
@@ -138,7 +144,10 @@ impl Stack {
         forwarded: outboard_spc::Forwarded,
     ) -> Accepted {
         let Some(slot) = self.ledger.take() else { return Accepted::Full };
-        let len = u64::from(forwarded.length).min(command.expected);
+        let mut len = u64::from(forwarded.length);
+        if command.expected < len {
+            len = self.cut(command.expected, len, &forwarded);
+        }
         let Some(buffer) = self.buffers.take(len) else {
             self.ledger.release(slot);
             return Accepted::Full;
@@ -195,6 +204,9 @@ impl Stack {
     #[inline]
     pub fn ready(&mut self, slot: u16, attribute: TaskAttribute) {
         let at = slot.wrapping_sub(self.first_slot);
+        if self.jobs.sanitizing && self.ends_for_sanitize(slot) {
+            return;
+        }
         let Some(record) = self.ledger.record_mut(slot) else { return };
         if record.state != SlotState::Filling {
             return;
@@ -209,12 +221,10 @@ impl Stack {
         // SANITIZE is processed as if it came with HEAD OF QUEUE (SBC-4).
         let sanitizes = record.host && record.task.command_descriptor_block[0] == SANITIZE;
         let attribute = if sanitizes { TaskAttribute::HeadOfQueue } else { attribute };
-        if self.jobs.sanitizing
-            && let Some(sense) = Lun::new(lun).and_then(|l| self.target.sanitize_in_progress(l))
-        {
-            return self.end_with_sense(slot, &sense);
-        }
-        let Some(record) = self.ledger.record_mut(slot) else { return };
+        let attribute = match planted::is("host: attributes ignored") {
+            true => TaskAttribute::Simple,
+            false => attribute,
+        };
         let Some(Some(set)) = self.task_sets.get_mut(usize::from(lun)) else {
             return self.end_with_sense(slot, &Sense::LOGICAL_UNIT_NOT_SUPPORTED);
         };
@@ -240,7 +250,9 @@ impl Stack {
             return;
         }
         self.host_tasks -= usize::from(record.host);
-        self.buffers.give_back(record.buffer);
+        if !planted::is("host: a buffer not given back") {
+            self.buffers.give_back(record.buffer);
+        }
         self.ledger.release(slot);
         if self.jobs.is_hungry() {
             self.feed_jobs();

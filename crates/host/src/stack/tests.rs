@@ -1,14 +1,18 @@
 //! The stack over a driver that a test plays: tasks are what was pushed, answers what is told.
 
 mod adopt;
+mod alone;
 mod deadlines;
 mod driver;
 mod everything;
+mod jobs;
 mod management;
 mod nexuses;
 mod order;
 mod parameters;
+mod pulse;
 mod ranges;
+mod replay;
 mod restart;
 mod through;
 mod violations;
@@ -31,6 +35,8 @@ struct Bench {
     nexuses: [NexusId; 2],
     now: Time,
     free: u64,
+    /// answers of a fence, which the next turn tells
+    fenced: Vec<Answer>,
 }
 
 impl Bench {
@@ -38,12 +44,17 @@ impl Bench {
         Self::over(driver::report())
     }
 
-    fn over((report, region): (HbaReport, Region)) -> Self {
-        let mut stack = Stack::new(&report, 0, &[11, 12, 13, 14], &region, 0).unwrap();
+    fn over(driver: (HbaReport, Region)) -> Self {
+        Self::with(driver, &[11, 12, 13, 14])
+    }
+
+    fn with((report, region): (HbaReport, Region), identifiers: &[u32]) -> Self {
+        let mut stack = Stack::new(&report, 0, identifiers, &region, 0).unwrap();
         let nexuses = ["a", "b"].map(|port| stack.open_nexus(port, 1).unwrap());
         let free = stack.free_buffer_bytes();
         let driver = PlayedDriver::new(region);
-        let mut bench = Self { stack, driver, nexuses, now: Time::from_nanos(1), free };
+        let mut bench =
+            Self { stack, driver, nexuses, now: Time::from_nanos(1), free, fenced: Vec::new() };
         for nexus in 0..2 {
             let told = bench.submit(nexus, 0, build::test_unit_ready(), 0, TaskAttribute::Simple);
             assert!(matches!(told, Accepted::Answered(a) if a.status == Status::CheckCondition));
@@ -102,7 +113,7 @@ impl Bench {
 
     /// A turn; the answers' slots are finished.
     fn turn(&mut self) -> Vec<Answer> {
-        let mut answers = Vec::new();
+        let mut answers = std::mem::take(&mut self.fenced);
         self.stack.turn(self.now, &mut self.driver, &mut answers).unwrap();
         for answer in &answers {
             if let Some(slot) = answer.slot {
@@ -126,6 +137,7 @@ impl Bench {
     /// The driver has died, the fence has passed, a successor is there.
     fn restart(&mut self) {
         self.stack.driver_lost();
+        self.stack.driver_fenced(self.now, &mut self.driver, &mut self.fenced);
         self.driver.forget();
         self.stack.driver_replaced(self.now);
     }
@@ -147,4 +159,26 @@ fn cookies(answers: &[Answer]) -> Vec<u64> {
 fn sense(answer: &Answer) -> Sense {
     assert_eq!((answer.status, answer.aborted), (Status::CheckCondition, false));
     Sense::parse(answer.sense.as_deref().unwrap()).unwrap()
+}
+
+/// A disk reads whole blocks, so that the part of one that is expected can be sent.
+#[test]
+fn a_block_that_is_expected_in_part_is_read_whole() {
+    let mut bench = Bench::new();
+    let cases = [(0, 0), (200, BLOCK), (BLOCK, BLOCK), (BLOCK + 1, 2 * BLOCK), (5000, 2 * BLOCK)];
+    for (expected, bytes) in cases {
+        let accepted = bench.submit(0, 1, build::read_10(0, 2), expected, TaskAttribute::Simple);
+        let Accepted::Slot { slot, len, .. } = accepted else { panic!("{accepted:?}") };
+        assert_eq!(len, bytes, "{expected}");
+        bench.stack.ready(slot, TaskAttribute::Simple);
+        bench.turn();
+        bench.driver.good(&[1]);
+        let answers = bench.turn();
+        assert_eq!((answers[0].transferred, answers[0].length), (bytes, 2 * BLOCK));
+    }
+    // What is not sent is not written.
+    let accepted = bench.submit(0, 1, build::write_10(0, 2), 200, TaskAttribute::Simple);
+    let Accepted::Slot { slot, len: 200, .. } = accepted else { panic!("{accepted:?}") };
+    bench.stack.cancel(slot);
+    bench.assert_conserved();
 }

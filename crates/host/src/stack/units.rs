@@ -5,6 +5,13 @@ use outboard_spc::{Atomic, Capacity, Identity, Limits, Provisioning, Thin, UnitC
 
 use super::StackError;
 
+/// MAXIMUM WRITE SAME LENGTH of a thin unit, in blocks: what WRITE SAME (10) can name too, and few
+/// enough to be written within an initiator's patience, 256 MiB at most.
+const MAX_WRITE_SAME_BLOCKS: u32 = 0xFFFF;
+/// Bytes at whose multiples a WRITE ATOMIC begins and ends, if physical blocks are smaller: the page
+/// of file systems, and what disks write at once whatever sectors they show.
+const ATOMIC_GRANULE: u64 = 4096;
+
 /// What the host tells initiators of a unit, from what its driver reported.
 pub(super) fn unit_config(
     target: u64,
@@ -18,6 +25,7 @@ pub(super) fn unit_config(
     let capacity =
         Capacity::new(unit.blocks, unit.block_size).map(|c| c.with_physical_exponent(exponent));
     let capacity = capacity.map_err(fail)?;
+    let granule = (1 << exponent).max(blocks_of(ATOMIC_GRANULE));
     let max_transfer = match unit.max_transfer {
         0 => max_transfer,
         own => own.min(max_transfer),
@@ -41,21 +49,20 @@ pub(super) fn unit_config(
             max_transfer: blocks_of(max_transfer).max(1),
             optimal_transfer: blocks_of(unit.optimal_transfer),
             granularity: 0,
-            max_write_same: match unit.max_write_same {
-                0 => u32::MAX,
-                most => blocks_of(most),
+            max_write_same: match (unit.max_write_same, unit.unmap_granularity) {
+                (0, None) => u32::MAX,
+                (0, Some(_)) => MAX_WRITE_SAME_BLOCKS,
+                (most, None) => blocks_of(most),
+                (most, Some(_)) => blocks_of(most).min(MAX_WRITE_SAME_BLOCKS),
             },
             max_compare_and_write: u8::try_from(blocks_of(max_transfer) / 2)
                 .unwrap_or(u8::MAX)
                 .min(unit.max_compare_and_write),
-            atomic: match blocks_of(max_transfer.min(unit.max_atomic)) >> exponent << exponent {
+            atomic: match blocks_of(max_transfer.min(unit.max_atomic)) / granule * granule {
                 0 => Atomic::default(),
-                max => Atomic {
-                    max,
-                    alignment: 1 << exponent,
-                    granularity: 1 << exponent,
-                    ..Atomic::default()
-                },
+                max => {
+                    Atomic { max, alignment: granule, granularity: granule, ..Atomic::default() }
+                }
             },
         },
         provisioning,

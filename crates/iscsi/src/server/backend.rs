@@ -77,7 +77,7 @@ pub enum Submitted {
         slot: u16,
         /// where its buffer begins in the region
         offset: u64,
-        /// bytes of data, at most the expected ones
+        /// bytes of data: of data-out at most the expected ones
         len: u64,
         /// which way the CDB moves them
         direction: Direction,
@@ -99,7 +99,7 @@ pub struct ScsiAnswer {
     pub aborted: bool,
     /// sense data
     pub sense: Option<Box<[u8]>>,
-    /// bytes moved, at most the expected ones
+    /// bytes moved; those beyond the expected ones are not sent
     pub transferred: u64,
     /// bytes that would have been moved with enough room
     pub length: u64,

@@ -140,19 +140,18 @@ impl Server {
             }
             Submitted::Answered(answer) => task.phase = Phase::Draining(Box::new(answer)),
             Submitted::Buffer { slot, offset, len, direction } => {
-                let foreign = match direction {
-                    Direction::ToDevice => !request.write,
-                    Direction::FromDevice => !request.read,
-                    Direction::None => false,
-                };
-                if foreign && len != 0 {
+                let takes = direction == Direction::ToDevice;
+                if takes && !request.write && len != 0 {
                     // The buffer's old content must not be taken for data of the initiator.
                     b.cancel(slot);
                     task.failure = Some(Failure::Direction);
                 } else {
                     task.slot = Some(slot);
                     task.offset = offset;
-                    if direction == Direction::ToDevice {
+                    task.unwanted = direction == Direction::FromDevice
+                        && !request.read
+                        && request.expected != 0;
+                    if takes {
                         task.need = u32::try_from(len).unwrap_or(u32::MAX).min(request.expected);
                     }
                 }
@@ -260,6 +259,7 @@ fn new_task(
         attribute: request.attribute,
         expected: request.expected,
         write: request.write,
+        unwanted: false,
         phase: Phase::Collecting,
         since: now,
         silent: false,

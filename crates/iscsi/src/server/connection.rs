@@ -33,6 +33,8 @@ pub(super) struct Connection {
     /// tasks allegiant to it
     pub(super) tasks: u32,
     pub(super) bytes_in: u64,
+    /// what SendTargets tells here, if not what it tells everywhere
+    pub(super) addresses: Option<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -132,6 +134,7 @@ impl Connection {
             next_ping: 0,
             tasks: 0,
             bytes_in: 0,
+            addresses: None,
         }
     }
 

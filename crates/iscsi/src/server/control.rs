@@ -141,7 +141,8 @@ impl Server {
             // Appendix C: in a normal session only the target itself may be asked for.
             "SendTargets" if value.is_empty() || value == self.config.target_name => {
                 put("TargetName", &self.config.target_name);
-                for address in &self.config.addresses {
+                let own = self.connections.get(key).and_then(|c| c.addresses.as_ref());
+                for address in own.unwrap_or(&self.config.addresses) {
                     put("TargetAddress", address);
                 }
             }

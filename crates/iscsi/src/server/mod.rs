@@ -150,6 +150,8 @@ pub struct Server {
     waiting: VecDeque<Key>,
     last_tsih: u16,
     next_event: Time,
+    /// command windows do not open any further
+    closed: bool,
 }
 
 impl Server {
@@ -169,6 +171,7 @@ impl Server {
             waiting: VecDeque::new(),
             last_tsih: 0,
             next_event: Time::NEVER,
+            closed: false,
         }
     }
 
@@ -229,6 +232,21 @@ impl Server {
             Some(Closing::Now) => true,
             Some(Closing::AfterOutput) => self.output_len(id) == 0,
             None => false,
+        }
+    }
+
+    /// Invites no further commands: the command windows stay where they are. What initiators have
+    /// sent, or may still send, is carried out and answered.
+    pub fn close_window(&mut self) {
+        self.closed = true;
+    }
+
+    /// The target's addresses as SendTargets tells them on this connection, in place of
+    /// [`ServerConfig::addresses`]: a portal of all addresses is named by the one that the
+    /// initiator uses.
+    pub fn set_addresses(&mut self, id: ConnectionId, addresses: Vec<String>) {
+        if let Some(connection) = self.connections.get_mut(id.0) {
+            connection.addresses = Some(addresses);
         }
     }
 

@@ -82,8 +82,12 @@ impl Server {
     #[inline]
     fn send_answer(&mut self, b: &mut impl Backend, task: &Task, answer: &ScsiAnswer) {
         let expected = u64::from(task.expected);
-        let moved = answer.transferred.min(expected);
-        let residual = Residual::of(expected, moved, answer.length.max(answer.transferred));
+        // 11.4.5.1: what is left is of the direction that the initiator has announced.
+        let (moved, length) = match task.unwanted {
+            false => (answer.transferred.min(expected), answer.length.max(answer.transferred)),
+            true => (0, 0),
+        };
+        let residual = Residual::of(expected, moved, length);
         let sense = answer.sense.as_deref().unwrap_or_default();
         let data_in = if task.write { 0 } else { moved };
         // 11.7.3: only a status without an exception goes with the data.
@@ -187,7 +191,8 @@ impl Server {
         let stat_sn = connection.stat_sn;
         let session = connection.session.and_then(|s| self.sessions.get_mut(s));
         let Some(session) = session else { return Sequence { stat_sn, ..Sequence::default() } };
-        let max_cmd_sn = session.open_window(self.config.queue_depth, b.free_slots());
+        let depth = if self.closed { 0 } else { self.config.queue_depth };
+        let max_cmd_sn = session.open_window(depth, b.free_slots());
         Sequence { stat_sn, exp_cmd_sn: session.exp_cmd_sn, max_cmd_sn }
     }
 

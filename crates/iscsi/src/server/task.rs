@@ -18,6 +18,8 @@ pub(super) struct Task {
     /// Expected Data Transfer Length, bytes
     pub(super) expected: u32,
     pub(super) write: bool,
+    /// the command gives data, and the initiator has announced that it sends some: it gets none
+    pub(super) unwanted: bool,
     pub(super) phase: Phase,
     pub(super) since: Time,
     /// its answer goes nowhere
@@ -62,7 +64,7 @@ pub(super) enum Failure {
     IncorrectAmountOfData,
     /// a digest was wrong, or a PDU is missing
     ProtocolServiceCrc,
-    /// the command's direction is not the initiator's
+    /// the command takes data, and the initiator has announced that it sends none
     Direction,
 }
 

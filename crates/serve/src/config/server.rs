@@ -68,6 +68,8 @@ pub struct Driver {
     /// most bytes of one command
     #[serde(serialize_with = "shown::size")]
     pub max_transfer: u64,
+    /// guard every write by a checksum against a dying driver
+    pub verify_replay: bool,
 }
 
 /// `[api]`: control socket and metrics.
@@ -137,7 +139,9 @@ impl Default for Limits {
             logins_per_address: 128,
             login_timeout: Duration::from_secs(15),
             ping_interval: Duration::from_secs(30),
-            ping_timeout: Duration::from_secs(10),
+            // An initiator of one thread may be busy elsewhere for a minute (libiscsi's own tests
+            // sleep so long); a connection that is gone costs nobody anything meanwhile.
+            ping_timeout: Duration::from_secs(60),
             commands_per_session: 128,
         }
     }
@@ -145,7 +149,13 @@ impl Default for Limits {
 
 impl Default for Driver {
     fn default() -> Self {
-        Self { program: None, slots: 256, pool: 64 << 20, max_transfer: 4 << 20 }
+        Self {
+            program: None,
+            slots: 256,
+            pool: 64 << 20,
+            max_transfer: 8 << 20,
+            verify_replay: false,
+        }
     }
 }
 
@@ -202,6 +212,7 @@ impl Driver {
                 false => Err(Fault::new("is a power of two", "write for example \"4Mi\"")),
             }
         });
+        section.set(&mut self.verify_replay, "verify_replay", |v| v.flag());
         section.finish();
     }
 }

@@ -7,6 +7,8 @@ use std::os::fd::AsFd;
 use outboard_iscsi::server::{Backend, ConnectionId, Piece, Server, Want};
 use outboard_slots::{Memory, Time, socket};
 
+use super::portal::Seat;
+
 /// Bytes received at a time beside what goes straight into the region: many commands, little data.
 const RECEIVE_BYTES: usize = 32 << 10;
 /// Receptions in a row before other connections have their turn.
@@ -28,7 +30,13 @@ pub struct Connection {
     want: Want,
     readable: bool,
     writable: bool,
+    /// the peer sends no more: what is in the socket is all there will be
+    hung_up: bool,
+    /// a stall is over: what has been received is looked at again
+    again: bool,
     ended: bool,
+    /// counts among the server's connections
+    _seat: Seat,
 }
 
 impl Connection {
@@ -38,6 +46,7 @@ impl Connection {
         socket: TcpStream,
         (peer, local): (SocketAddr, SocketAddr),
         received: &[u8],
+        seat: Seat,
     ) -> Self {
         let mut buffer = vec![0; RECEIVE_BYTES.max(received.len())].into_boxed_slice();
         let end = received.len();
@@ -55,7 +64,10 @@ impl Connection {
             want: Want::Bytes(0),
             readable: true,
             writable: true,
+            hung_up: false,
+            again: false,
             ended: false,
+            _seat: seat,
         }
     }
 
@@ -75,9 +87,19 @@ impl Connection {
         self.writable |= writable;
     }
 
+    /// The peer has closed its side, or the connection is broken both ways. There is no further
+    /// edge, so that what is there is read to its end; where nothing is read now, a broken
+    /// connection ends at once.
+    pub fn hang_up(&mut self, broken: bool) {
+        self.hung_up = true;
+        self.readable = true;
+        self.ended |= broken && matches!(self.want, Want::Stalled | Want::Close);
+    }
+
     /// Whether [`Self::receive`] has something to do.
     pub fn is_ready(&self) -> bool {
-        !self.ended && self.readable && !matches!(self.want, Want::Stalled | Want::Close)
+        let stands = matches!(self.want, Want::Stalled | Want::Close);
+        !self.ended && !stands && (self.readable || self.again)
     }
 
     /// Whether the stream has ended or failed: the session is to be told.
@@ -94,6 +116,7 @@ impl Connection {
         backend: &mut B,
         memory: &Memory,
     ) -> bool {
+        self.again = false;
         let mut moved = self.consume(now, server, backend, memory);
         for _ in 0..TURNS {
             if !self.is_ready() {
@@ -129,8 +152,8 @@ impl Connection {
                 self.want = Want::Bytes(0);
             }
             self.end += got - landed;
-            // Less than asked for: nothing more was there.
-            self.readable = got == asked;
+            // Less than asked for: nothing more was there, but perhaps the end of the stream.
+            self.readable = got == asked || self.hung_up;
             self.consume(now, server, backend, memory);
         }
         moved
@@ -175,16 +198,15 @@ impl Connection {
         moved
     }
 
-    /// Goes on after a stall: the session may take input again.
-    pub fn resume(&mut self) {
-        if self.want == Want::Stalled {
+    /// Goes on after a stall: the session may take input again, first of all what it has not taken.
+    /// Whether there was one.
+    pub fn resume(&mut self) -> bool {
+        let stalled = self.want == Want::Stalled;
+        if stalled {
             self.want = Want::Bytes(0);
+            self.again = true;
         }
-    }
-
-    /// Whether input waits that was received before a stall.
-    pub fn holds_input(&self) -> bool {
-        self.start != self.end && !matches!(self.want, Want::Stalled | Want::Close) && !self.ended
+        stalled
     }
 
     /// Sends what waits, as much as the socket takes. Whether anything moved.
@@ -202,6 +224,7 @@ impl Connection {
                 Piece::Buffer { offset, len } => socket::Piece::Range { offset, len },
             });
             match socket::send(self.socket.as_fd(), memory, pieces) {
+                Ok(0) => break,
                 Ok(sent) => {
                     moved = true;
                     server.sent(now, backend, self.id, sent);

@@ -34,7 +34,7 @@ pub enum DisksError {
         /// the array
         array: String,
         /// what is wrong with them
-        source: MdError,
+        source: Box<MdError>,
     },
     /// a descriptor
     #[error("array {array}: {source}")]
@@ -99,8 +99,9 @@ fn layout(array: &Array) -> Result<(Option<ArraySpec>, Vec<DiskSpec>, String), D
         Layout::Disk => Ok((None, array.members.clone(), serial.unwrap_or_default())),
         Layout::Array(spec) => Ok((Some(spec), array.members.clone(), serial.unwrap_or_default())),
         Layout::Md => {
-            let assembled = assemble_disks(&array.members, Order::AsNamed)
-                .map_err(|source| DisksError::Md { array: array.name.clone(), source })?;
+            let assembled = assemble_disks(&array.members, Order::AsNamed).map_err(|source| {
+                DisksError::Md { array: array.name.clone(), source: Box::new(source) }
+            })?;
             let serial = serial.unwrap_or_else(|| assembled.uuid.to_string().replace(':', ""));
             let members = assembled.members.into_iter().map(|member| member.disk).collect();
             Ok((Some(assembled.spec), members, serial))

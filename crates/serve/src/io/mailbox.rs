@@ -11,6 +11,7 @@ use outboard_iscsi::server::ConnectionId;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
+use super::portal::Seat;
 use super::supervisor::Started;
 use super::target::TargetReport;
 use crate::config::Array;
@@ -25,7 +26,7 @@ pub enum Message {
         /// index of the target in its thread
         target: usize,
         /// the outcome
-        started: Started,
+        started: Box<Started>,
     },
     /// how are the targets
     Report(Sender<Vec<TargetReport>>),
@@ -75,6 +76,10 @@ pub struct NewConnection {
     pub logged_in: LoggedIn,
     /// what has been received already
     pub received: Vec<u8>,
+    /// the target's addresses as SendTargets has them, where they depend on that of the connection
+    pub addresses: Option<Vec<String>>,
+    /// its seat
+    pub seat: Seat,
 }
 
 /// The sending end.

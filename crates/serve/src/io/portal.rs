@@ -9,12 +9,13 @@ use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use outboard_iscsi::config::Config as IscsiConfig;
-use outboard_iscsi::login::{Login, Outcome, PDU_LEN_MAX};
+use outboard_iscsi::access::target_address;
+use outboard_iscsi::config::{Config as IscsiConfig, PortalGroup};
+use outboard_iscsi::login::{LoggedIn, Login, Outcome, PDU_LEN_MAX};
 use outboard_slots::Time;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::net::sockopt;
@@ -31,10 +32,16 @@ const BACKLOG: i32 = 1024;
 const SLEEP_LIMIT: Duration = Duration::from_secs(1);
 /// Pause after the kernel has run out of descriptors or memory.
 const EXHAUSTED: Duration = Duration::from_millis(50);
+/// Pause between two complaints about that.
+const COMPLAINTS: Duration = Duration::from_secs(10);
+/// Steps of one login before others have their turn.
+const STEPS: u32 = 32;
 
 /// Bounds.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
+    /// connections, log-ins among them
+    pub connections: usize,
     /// log-ins and discovery sessions at a time
     pub logins: usize,
     /// of them from one address
@@ -57,8 +64,19 @@ pub struct Portal {
     places: RwLock<HashMap<String, Place>>,
     closed: AtomicBool,
     bell: OwnedFd,
+    taken: Arc<AtomicUsize>,
     /// figures
     pub figures: Figures,
+}
+
+/// Counts a connection from its beginning to its end, wherever it is.
+#[derive(Debug)]
+pub struct Seat(Arc<AtomicUsize>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// How log-ins fared.
@@ -87,6 +105,7 @@ impl Portal {
             places: RwLock::new(places),
             closed: AtomicBool::new(false),
             bell: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            taken: Arc::default(),
             figures: Figures::default(),
         })
     }
@@ -104,6 +123,16 @@ impl Portal {
 
     fn config(&self) -> Arc<IscsiConfig> {
         self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A seat, if fewer than `most` are taken.
+    fn seat(&self, most: usize) -> Option<Seat> {
+        // Only the login thread gives seats out.
+        if self.taken.load(Ordering::Relaxed) >= most {
+            return None;
+        }
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        Some(Seat(self.taken.clone()))
     }
 
     fn place(&self, target: &str) -> Option<Place> {
@@ -142,6 +171,7 @@ struct Pending {
     received: Vec<u8>,
     /// close it once its output has left
     closing: bool,
+    seat: Seat,
 }
 
 /// The login thread's state.
@@ -153,6 +183,10 @@ pub struct LoginThread {
     pending: HashMap<u64, Pending>,
     by_address: HashMap<IpAddr, usize>,
     next: u64,
+    /// those that have more to do than they could
+    ready: Vec<u64>,
+    /// when there was a complaint about the kernel
+    complained: Option<Time>,
 }
 
 impl LoginThread {
@@ -171,8 +205,17 @@ impl LoginThread {
         for (number, listener) in (LISTENERS..).zip(&listeners) {
             epoll::add(&epoll, listener, epoll::EventData::new_u64(number), flags)?;
         }
-        let (pending, by_address) = (HashMap::new(), HashMap::new());
-        Ok(Self { portal, listeners, bounds, epoll, pending, by_address, next: 0 })
+        Ok(Self {
+            portal,
+            listeners,
+            bounds,
+            epoll,
+            pending: HashMap::new(),
+            by_address: HashMap::new(),
+            next: 0,
+            ready: Vec::new(),
+            complained: None,
+        })
     }
 
     /// Runs until the portal is closed.
@@ -183,7 +226,10 @@ impl LoginThread {
             let until = self.pending.values().map(|p| p.login.deadline()).min();
             let timeout = until.map_or(SLEEP_LIMIT, |t| t.since(now).min(SLEEP_LIMIT));
             // Rounded up, so that a deadline has passed when it wakes.
-            let timeout = timeout + Duration::from_millis(1);
+            let timeout = match self.ready.is_empty() {
+                true => timeout + Duration::from_millis(1),
+                false => Duration::ZERO,
+            };
             let timeout = rustix::event::Timespec {
                 tv_sec: timeout.as_secs() as i64,
                 tv_nsec: i64::from(timeout.subsec_nanos()),
@@ -208,6 +254,9 @@ impl LoginThread {
                     None => self.go_on(now, number),
                 }
             }
+            for number in std::mem::take(&mut self.ready) {
+                self.go_on(now, number);
+            }
             self.end_late(now);
         }
     }
@@ -225,8 +274,7 @@ impl LoginThread {
                         error.kind(),
                         ErrorKind::ConnectionAborted | ErrorKind::Interrupted
                     ) {
-                        tracing::warn!(%error, "cannot accept a connection");
-                        std::thread::sleep(EXHAUSTED);
+                        self.exhausted(now, &error);
                         return;
                     }
                     continue;
@@ -249,6 +297,16 @@ impl LoginThread {
             figures.over_limit.fetch_add(1, Ordering::Relaxed);
             self.give_up_oldest(None);
         }
+        let seat = match self.portal.seat(self.bounds.connections) {
+            Some(seat) => Some(seat),
+            None => {
+                self.portal.figures.over_limit.fetch_add(1, Ordering::Relaxed);
+                self.give_up_oldest(None);
+                self.portal.seat(self.bounds.connections)
+            }
+        };
+        // All are in the full feature phase: who is there stays.
+        let Some(seat) = seat else { return Ok(()) };
         socket.set_nonblocking(true)?;
         socket.set_nodelay(true)?;
         let local = socket.local_addr()?;
@@ -259,7 +317,7 @@ impl LoginThread {
         epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(number), flags)?;
         let login = Login::new(now, &self.portal.config(), peer, local);
         let received = Vec::new();
-        let pending = Pending { login, socket, peer, local, received, closing: false };
+        let pending = Pending { login, socket, peer, local, received, closing: false, seat };
         self.pending.insert(number, pending);
         *self.by_address.entry(peer.ip()).or_insert(0) += 1;
         self.count();
@@ -268,7 +326,7 @@ impl LoginThread {
 
     /// Moves a login on as far as its socket lets it.
     fn go_on(&mut self, now: Time, number: u64) {
-        loop {
+        for _ in 0..STEPS {
             let Some(pending) = self.pending.get_mut(&number) else { return };
             match pending.step(now) {
                 Step::Wait => return,
@@ -276,13 +334,7 @@ impl LoginThread {
                 Step::LoggedIn(logged_in) => {
                     self.portal.figures.succeeded.fetch_add(1, Ordering::Relaxed);
                     let Some(pending) = self.remove(number) else { return };
-                    let Pending { socket, peer, local, received, .. } = pending;
-                    let Some(place) = self.portal.place(&logged_in.target_name) else { return };
-                    let target = place.index;
-                    let logged_in = *logged_in;
-                    let new = NewConnection { target, socket, peer, local, logged_in, received };
-                    // A thread that has ended takes no sessions.
-                    let _ = place.post.send(Message::Connection(Box::new(new)));
+                    self.hand_over(pending, *logged_in);
                     return;
                 }
                 Step::Refused(reason) => {
@@ -303,6 +355,40 @@ impl LoginThread {
                 }
             }
         }
+        // Its edge has been taken: it comes again without one.
+        self.ready.push(number);
+    }
+
+    /// The connection goes to the thread of its target.
+    fn hand_over(&self, pending: Pending, logged_in: LoggedIn) {
+        let Pending { socket, peer, local, received, seat, .. } = pending;
+        let Some(Place { post, index }) = self.portal.place(&logged_in.target_name) else {
+            tracing::warn!(%peer, target = logged_in.target_name, "no thread serves this target");
+            return;
+        };
+        let tag = logged_in.portal_group_tag;
+        let config = self.portal.config();
+        let everywhere =
+            |group: &&PortalGroup| group.portals.iter().any(|p| p.ip().is_unspecified());
+        let addresses = config.group(tag).filter(everywhere).map(|group| {
+            let named = group.addresses(local).into_iter();
+            named.map(|address| target_address(address, tag)).collect()
+        });
+        let target = index;
+        let new =
+            NewConnection { target, socket, peer, local, logged_in, received, addresses, seat };
+        // A thread that has ended takes no sessions.
+        let _ = post.send(Message::Connection(Box::new(new)));
+    }
+
+    /// The kernel has no descriptor or no memory for a further connection.
+    fn exhausted(&mut self, now: Time, error: &io::Error) {
+        if self.complained.is_none_or(|at| now >= at + COMPLAINTS) {
+            self.complained = Some(now);
+            tracing::warn!(%error, "cannot accept a connection");
+        }
+        self.give_up_oldest(None);
+        std::thread::sleep(EXHAUSTED);
     }
 
     fn end_late(&mut self, now: Time) {
@@ -353,7 +439,7 @@ enum Step {
     Wait,
     /// something moved
     Again,
-    LoggedIn(Box<outboard_iscsi::login::LoggedIn>),
+    LoggedIn(Box<LoggedIn>),
     Refused(String),
     /// close it
     Ended,

@@ -64,6 +64,13 @@ impl Folder {
         target.restore(lun, &bytes).map_err(|source| StateError::Content { path, source })
     }
 
+    /// Renames the file of a unit, so that it is not looked at any more.
+    pub fn set_aside(&self, lun: Lun) -> Result<(), StateError> {
+        let path = self.file(lun);
+        let aside = path.with_extension("reservations.old");
+        std::fs::rename(&path, aside).map_err(|source| StateError::File { path, source })
+    }
+
     /// Writes a record and waits until it is on the medium.
     pub fn write(&self, change: &StateChange) -> Result<(), StateError> {
         let path = self.file(change.lun);

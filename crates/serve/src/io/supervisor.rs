@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use outboard_array::ArrayOptions;
+use outboard_disk::DiskKind;
 use outboard_disk::fence::{FenceError, fence};
 use outboard_hba::Path;
-use outboard_host::channel::Channel;
+use outboard_host::channel::{Channel, Drained};
 use outboard_host::driver::{Driver, Launch, LaunchError, Options};
-use outboard_slots::Region;
+use outboard_slots::{Region, Time};
+use rustix::io::Errno;
 
 use super::disks::{DisksError, Kept, open_all};
 use super::mailbox::{Message, Post};
@@ -18,6 +20,9 @@ use crate::config::{self, Array};
 
 /// How long the last I/O of a dead driver may take to end.
 const FENCE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a disk may still be held when a driver is to have it, by the last I/O of a server that
+/// has just died, say.
+const CLAIM_TIMEOUT: Duration = Duration::from_secs(3);
 /// Pauses before a start, by the number of deaths in a row without a completed task.
 const BACK_OFF: [Duration; 5] = [
     Duration::ZERO,
@@ -35,7 +40,7 @@ pub const DEATHS_MAX: usize = BACK_OFF.len();
 pub enum StartError {
     /// disks
     #[error(transparent)]
-    Disks(#[from] DisksError),
+    Disks(Box<DisksError>),
     /// the process
     #[error(transparent)]
     Launch(#[from] LaunchError),
@@ -50,6 +55,9 @@ pub enum StartError {
         /// the driver's words
         reason: String,
     },
+    /// a thread
+    #[error("the system gives no thread for a driver's replacement: {0}; raise `ulimit -u`")]
+    Thread(std::io::Error),
     /// the program cannot be named
     #[error("cannot find the program of the built-in driver: {0}; set [driver] program")]
     Program(std::io::Error),
@@ -87,6 +95,8 @@ impl std::fmt::Debug for Running {
 pub struct Started {
     /// the successor
     pub result: Result<Running, StartError>,
+    /// what the predecessor had completed, to be answered once it is fenced
+    pub drained: Option<Drained>,
     /// where the pause went
     pub pause: Pause,
 }
@@ -107,9 +117,10 @@ pub struct Pause {
 /// # Errors
 /// A disk or the driver refuses.
 pub fn start(plan: &Plan, region: Option<Region>) -> Result<Running, StartError> {
+    claim(&plan.units)?;
     let units = {
         let mut kept = plan.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        open_all(&plan.units, &mut kept)?
+        open_all(&plan.units, &mut kept).map_err(|e| StartError::Disks(Box::new(e)))?
     };
     let options = ArrayOptions {
         units: units.options,
@@ -137,6 +148,21 @@ pub fn start(plan: &Plan, region: Option<Region>) -> Result<Running, StartError>
     Ok(Running { driver, channel, paths: units.paths })
 }
 
+/// Sees to it that no other server, and no earlier driver, has one of the disks: their descriptions
+/// hold shared locks, which go together with each other, but not with the fence.
+fn claim(units: &[(u16, Array)]) -> Result<(), FenceError> {
+    for member in units.iter().flat_map(|(_, array)| &array.members) {
+        let DiskKind::File { path, .. } = &member.kind else { continue };
+        match fence(path, CLAIM_TIMEOUT) {
+            Ok(held) => drop(held),
+            // Opening it fails for the same reason, and says more.
+            Err(FenceError::System { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// How a driver leaves.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Leave {
@@ -160,43 +186,55 @@ pub fn replace(
     post: Post,
     target: usize,
 ) {
+    let again = post.clone();
     let work = move || {
         let mut pause = Pause::default();
-        let result = succeed(old, &paths, leave, &plan, region, &mut pause);
+        // Taken out before the successor makes the rings new.
+        let drained = old.map(|old| end(old, leave, &mut pause));
+        let result = succeed(&paths, leave, &plan, region, &mut pause);
         // An I/O thread that has ended needs no driver.
-        let _ = post.send(Message::Driver { target, started: Started { result, pause } });
+        let started = Box::new(Started { result, drained, pause });
+        let _ = post.send(Message::Driver { target, started });
     };
     let spawned = std::thread::Builder::new().name("supervisor".to_owned()).spawn(work);
     if let Err(error) = spawned {
-        tracing::error!(%error, "no thread for a driver's replacement: its target stays down");
+        // The old driver went with what the thread was to do; the next attempt fences it.
+        let result = Err(StartError::Thread(error));
+        let started = Box::new(Started { result, drained: None, pause: Pause::default() });
+        let _ = again.send(Message::Driver { target, started });
     }
 }
 
+/// Ends a driver's process; what it has left in its channel.
+fn end(mut old: Running, leave: Leave, pause: &mut Pause) -> Drained {
+    let begin = Instant::now();
+    // That it has ended is what counts, not how.
+    let _ = match leave {
+        Leave::InOrder => old.driver.stop(),
+        Leave::Killed { .. } => old.driver.kill(),
+    };
+    pause.end = begin.elapsed();
+    Drained::of(Time::now(), &mut *old.channel)
+}
+
 fn succeed(
-    old: Option<Running>,
     paths: &[PathBuf],
     leave: Leave,
     plan: &Plan,
     region: Region,
     pause: &mut Pause,
 ) -> Result<Running, StartError> {
-    let begin = Instant::now();
-    if let Some(mut old) = old {
-        drop(old.channel);
-        // That it has ended is what counts, not how.
-        let _ = match leave {
-            Leave::InOrder => old.driver.stop(),
-            Leave::Killed { .. } => old.driver.kill(),
-        };
-    }
-    pause.end = begin.elapsed();
     let fenced = Instant::now();
     for path in paths {
         match fence(path, FENCE_TIMEOUT) {
             Ok(held) => drop(held),
             // A disk that is not there any more takes no writes either.
-            Err(FenceError::System { path, source, .. }) => {
-                tracing::warn!(path = %path.display(), %source, "no fence for a lost disk");
+            Err(FenceError::System {
+                path,
+                source: Errno::NOENT | Errno::NOTDIR | Errno::NXIO | Errno::NODEV,
+                ..
+            }) => {
+                tracing::warn!(path = %path.display(), "no fence for a lost disk");
             }
             Err(error) => return Err(error.into()),
         }

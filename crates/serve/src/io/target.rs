@@ -1,25 +1,24 @@
 //! One target: its sessions, its SCSI stack, its driver. One I/O thread drives it.
 
+mod supervision;
+
 use std::path::PathBuf;
-use std::sync::mpsc::Sender;
 
 use outboard_hba::Path;
-use outboard_host::channel::{Channel, ChannelError, Completed};
+use outboard_host::channel::{Channel, ChannelError, Completed, Drained};
 use outboard_host::driver::DriverStatus;
 use outboard_host::stack::{Answer, Stack};
 use outboard_iscsi::server::{Server, SessionStatus};
+use outboard_slots::doorbell::Doorbell;
 use outboard_slots::{Entry, Memory, ParallelTask, Region, SENSE_BYTES, Time};
 
+use self::supervision::{Replacement, Supervision};
 use super::backend::{Scsi, scsi_answer};
 use super::mailbox::Post;
 use super::reservations::Folder;
-use super::supervisor::{self, DEATHS_MAX, Leave, Pause, Plan, Running, Started};
+use super::supervisor::{Plan, Running};
 use super::tally::Tally;
-use crate::config::Array;
 use crate::status::{Counters, DriverState};
-
-/// How long a driver may take to run empty before it is replaced all the same, ns.
-const RUN_EMPTY_NS: u64 = 5_000_000_000;
 
 /// A target.
 pub struct Target {
@@ -31,6 +30,9 @@ pub struct Target {
     region: Region,
     memory: Memory,
     running: Option<Running>,
+    /// what the dead driver had completed, until it is fenced
+    drained: Option<Drained>,
+    /// what the incarnations since the last fence have opened
     paths: Vec<PathBuf>,
     plan: Plan,
     tally: Tally,
@@ -38,30 +40,6 @@ pub struct Target {
     reservations: Option<Folder>,
     supervision: Supervision,
     replacement: Option<Replacement>,
-}
-
-/// What has happened to the driver.
-#[derive(Debug, Default)]
-struct Supervision {
-    state: DriverState,
-    restarts: u64,
-    violations: u64,
-    last_reason: Option<String>,
-    /// in a row, without a completed task between
-    deaths: usize,
-    /// tasks completed when the present incarnation started
-    completed_before: u64,
-    lost_at: Time,
-}
-
-/// A replacement that was asked for.
-#[derive(Debug)]
-struct Replacement {
-    units: Vec<(u16, Array)>,
-    done: Sender<Result<Vec<String>, String>>,
-    give_up: Time,
-    /// the old driver is on its way out
-    under_way: bool,
 }
 
 /// How a target is.
@@ -129,11 +107,12 @@ impl Target {
             region,
             paths: running.paths.clone(),
             running: Some(running),
+            drained: None,
             plan,
             tally: Tally::default(),
             answers: Vec::new(),
             reservations,
-            supervision: Supervision { state: DriverState::Running, ..Supervision::default() },
+            supervision: Supervision::running(),
             replacement: None,
         }
     }
@@ -148,10 +127,7 @@ impl Target {
     /// One round: to the driver, from the driver, to the sessions. Whether anything moved.
     pub fn turn(&mut self, now: Time, post: &Post, index: usize) -> bool {
         let mut moved = self.look_at_driver(now, post, index);
-        for (id, _) in self.running.as_ref().map(|r| r.driver.managed()).unwrap_or_default() {
-            self.stack.confirmed(id);
-            moved = true;
-        }
+        self.try_again(now, post, index);
         let turned = match &mut self.running {
             Some(running) => self.stack.turn(now, &mut *running.channel, &mut self.answers),
             None => self.stack.turn(now, &mut NoDriver, &mut self.answers),
@@ -217,14 +193,27 @@ impl Target {
             0 => Time::NEVER,
             _ => self.stack.next_deadline(),
         };
-        let replacement = self.replacement.as_ref().map_or(Time::NEVER, |r| r.give_up);
-        stack.min(self.server.next_event()).min(replacement)
+        stack.min(self.server.next_event()).min(self.next_attempt())
     }
 
     /// The driver's queue, and the tasks it has.
     pub fn channel(&mut self) -> Option<(&mut dyn Channel, usize)> {
         let in_driver = self.stack.in_driver();
         self.running.as_mut().map(|running| (&mut *running.channel as &mut dyn Channel, in_driver))
+    }
+
+    /// Announces to the driver that this thread sleeps: `None` if there is no driver, `Some(None)` if
+    /// it has something already, for this thread not to sleep on.
+    pub fn announce(&mut self) -> Option<Option<Doorbell<'_>>> {
+        let Running { driver, channel, .. } = self.running.as_mut()?;
+        let doorbell = channel.announce();
+        // One that died before the announcement has rung for nobody.
+        Some(doorbell.filter(|_| !driver.has_news()))
+    }
+
+    /// Tasks that the driver has.
+    pub fn in_driver(&self) -> usize {
+        self.stack.in_driver()
     }
 
     /// Tasks of any kind.
@@ -237,7 +226,12 @@ impl Target {
         if !running.driver.has_news() {
             return false;
         }
-        match running.driver.status() {
+        // Asking for the status takes the news; answers that come later are news again.
+        let status = running.driver.status();
+        for (id, _) in running.driver.managed() {
+            self.stack.confirmed(id);
+        }
+        match status {
             DriverStatus::Running => {}
             DriverStatus::Failed(reason) => self.lose(now, reason, post, index),
             DriverStatus::Gone => {
@@ -245,154 +239,6 @@ impl Target {
             }
         }
         true
-    }
-
-    /// The driver is dead or unfit: fence it and start its successor.
-    fn lose(&mut self, now: Time, reason: String, post: &Post, index: usize) {
-        let Some(running) = self.running.take() else { return };
-        let supervision = &mut self.supervision;
-        let completed = self.stack.counters().completed;
-        supervision.deaths = match completed == supervision.completed_before {
-            true => supervision.deaths + 1,
-            false => 1,
-        };
-        supervision.violations = self.stack.counters().violations;
-        supervision.state = DriverState::Replacing;
-        supervision.lost_at = now;
-        tracing::warn!(target = self.name, pid = running.driver.pid(), reason, "driver lost");
-        supervision.last_reason = Some(reason);
-        self.stack.driver_lost();
-        let leave = Leave::Killed { deaths: supervision.deaths };
-        self.begin_replacing(Some(running), leave, post, index);
-    }
-
-    fn begin_replacing(&mut self, old: Option<Running>, leave: Leave, post: &Post, index: usize) {
-        if let Some(replacement) = &mut self.replacement {
-            // Whatever the reason, the successor has the new units.
-            replacement.under_way = true;
-            self.plan.units.clone_from(&replacement.units);
-        }
-        let paths = std::mem::take(&mut self.paths);
-        let (plan, region) = (self.plan.clone(), self.region.clone());
-        supervisor::replace(old, paths, leave, plan, region, post.clone(), index);
-    }
-
-    /// A successor has been started, or not.
-    pub fn driver_started(&mut self, now: Time, started: Started, post: &Post, index: usize) {
-        let Started { result, pause } = started;
-        let adopted = match result {
-            Ok(running) => self.take_over(now, running, pause),
-            Err(error) => Err(error.to_string()),
-        };
-        let replacement = self.replacement.take();
-        match adopted {
-            Ok(changes) => {
-                if let Some(replacement) = replacement {
-                    let _ = replacement.done.send(Ok(changes));
-                }
-            }
-            Err(reason) => {
-                tracing::error!(target = self.name, reason, "no driver");
-                if let Some(replacement) = replacement {
-                    let _ = replacement.done.send(Err(reason.clone()));
-                }
-                self.start_failed(reason, post, index);
-            }
-        }
-    }
-
-    fn take_over(
-        &mut self,
-        now: Time,
-        running: Running,
-        pause: Pause,
-    ) -> Result<Vec<String>, String> {
-        let driver = &running.driver;
-        let adopted = self.stack.adopt(driver.report(), driver.identifiers());
-        let adopted = adopted.map_err(|error| error.to_string())?;
-        let mut changes = Vec::new();
-        for (what, luns) in [
-            ("added", &adopted.added),
-            ("removed", &adopted.removed),
-            ("replaced", &adopted.replaced),
-            ("changed", &adopted.changed),
-        ] {
-            changes.extend(luns.iter().map(|lun| format!("{}: LUN {lun} {what}", self.name)));
-        }
-        if let Some(folder) = &self.reservations {
-            for lun in adopted.added.iter().chain(&adopted.replaced) {
-                let lun = outboard_scsi::Lun::new(*lun).unwrap_or(outboard_scsi::Lun::ZERO);
-                if let Err(error) = folder.restore(self.stack.target_mut(), lun) {
-                    tracing::error!(target = self.name, %error, "reservations are not restored");
-                }
-            }
-        }
-        self.stack.hold(false);
-        self.stack.driver_replaced(now);
-        let supervision = &mut self.supervision;
-        supervision.state = DriverState::Running;
-        supervision.restarts += 1;
-        supervision.completed_before = self.stack.counters().completed;
-        let total = now.since(supervision.lost_at);
-        tracing::info!(
-            target = self.name,
-            pid = driver.pid(),
-            total_ms = total.as_millis() as u64,
-            end_ms = pause.end.as_millis() as u64,
-            fence_ms = pause.fence.as_millis() as u64,
-            start_ms = pause.start.as_millis() as u64,
-            "driver replaced"
-        );
-        self.paths.clone_from(&running.paths);
-        self.running = Some(running);
-        Ok(changes)
-    }
-
-    /// The successor did not come up: try again a few times, then answer without a driver.
-    fn start_failed(&mut self, reason: String, post: &Post, index: usize) {
-        let supervision = &mut self.supervision;
-        supervision.last_reason = Some(reason);
-        supervision.deaths += 1;
-        if supervision.deaths <= DEATHS_MAX {
-            let leave = Leave::Killed { deaths: supervision.deaths };
-            self.begin_replacing(None, leave, post, index);
-        } else {
-            supervision.state = DriverState::Failed;
-            self.stack.driver_gone_for_good();
-        }
-    }
-
-    /// Serves other arrays from now on: the driver runs empty, then its successor has them.
-    pub fn replace(
-        &mut self,
-        now: Time,
-        units: Vec<(u16, Array)>,
-        done: Sender<Result<Vec<String>, String>>,
-    ) {
-        if self.replacement.is_some() {
-            let _ = done.send(Err(format!("{}: a replacement is under way", self.name)));
-            return;
-        }
-        let give_up = now.plus_nanos(RUN_EMPTY_NS);
-        self.stack.hold(true);
-        self.replacement = Some(Replacement { units, done, give_up, under_way: false });
-    }
-
-    fn go_on_with_replacement(&mut self, now: Time, post: &Post, index: usize) {
-        let Some(replacement) = &self.replacement else { return };
-        let empty = self.stack.in_driver() == 0;
-        if replacement.under_way || !(empty || now >= replacement.give_up) {
-            return;
-        }
-        if self.running.is_none() && self.supervision.state == DriverState::Replacing {
-            return;
-        }
-        let old = self.running.take();
-        self.supervision.lost_at = now;
-        self.supervision.state = DriverState::Replacing;
-        self.stack.driver_lost();
-        let leave = if empty { Leave::InOrder } else { Leave::Killed { deaths: 1 } };
-        self.begin_replacing(old, leave, post, index);
     }
 
     /// How it is.

@@ -1,5 +1,7 @@
 //! An I/O thread: receive, hand over, reap, send, and sleep in one place when there is nothing to do.
 
+mod ending;
+
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,6 +15,7 @@ use outboard_slots::{Memory, Time};
 use rustix::event::epoll;
 use rustix::io::Errno;
 
+use self::ending::Ending;
 use super::connection::Connection;
 use super::mailbox::{Addresses, Mailbox, Message, NewConnection, Post};
 use super::target::{Target, TargetReport};
@@ -48,7 +51,9 @@ pub struct IoThread {
     /// connections with something to do in the next round
     busy: Vec<Key>,
     changed: Vec<ConnectionId>,
-    draining: Option<Time>,
+    ending: Option<Ending>,
+    /// it was said already that waiting fails
+    cannot_wait: bool,
 }
 
 impl IoThread {
@@ -76,7 +81,8 @@ impl IoThread {
             spinner: Spinner::new(),
             busy: Vec::new(),
             changed: Vec::new(),
-            draining: None,
+            ending: None,
+            cannot_wait: false,
         })
     }
 
@@ -91,13 +97,14 @@ impl IoThread {
         }
         loop {
             let now = Time::now();
-            if self.round(now) {
+            let moved = self.round(now);
+            if self.ending.is_some() && self.has_ended(now, moved) {
+                break;
+            }
+            if moved || !self.busy.is_empty() {
                 self.spinner.hit(now);
                 self.poll_sockets();
                 continue;
-            }
-            if self.is_drained(now) {
-                break;
             }
             self.wait(now);
         }
@@ -144,24 +151,24 @@ impl IoThread {
         moved
     }
 
-    /// Sends what the sessions of a target have to send.
+    /// Sends what the sessions of a target have to send. What that changes has its turn in the next
+    /// round, so that no connection keeps the others from theirs.
     fn send(&mut self, now: Time, index: usize) -> bool {
+        let Some(target) = self.targets.get_mut(index) else { return false };
+        if !target.server.has_changed() {
+            return false;
+        }
+        self.changed.clear();
+        self.changed.extend(target.server.drain_changed());
         let mut moved = false;
-        loop {
-            let Some(target) = self.targets.get_mut(index) else { return moved };
-            if !target.server.has_changed() {
-                return moved;
-            }
-            self.changed.clear();
-            self.changed.extend(target.server.drain_changed());
-            for at in 0..self.changed.len() {
-                let Some(&id) = self.changed.get(at) else { break };
-                let key = Key::of(index, id);
-                if self.connections.get(key).is_some_and(|c| c.id() == id) {
-                    moved |= self.serve_changed(now, key);
-                }
+        for at in 0..self.changed.len() {
+            let Some(&id) = self.changed.get(at) else { break };
+            let key = Key::of(index, id);
+            if self.connections.get(key).is_some_and(|c| c.id() == id) {
+                moved |= self.serve_changed(now, key);
             }
         }
+        moved || self.targets.get(index).is_some_and(|target| target.server.has_changed())
     }
 
     fn serve_changed(&mut self, now: Time, key: Key) -> bool {
@@ -169,10 +176,7 @@ impl IoThread {
         let Some(target) = self.targets.get_mut(key.target) else { return false };
         let (server, mut scsi, memory) = target.lend(now);
         let mut moved = connection.send(now, server, &mut scsi, memory);
-        connection.resume();
-        if connection.holds_input() {
-            moved |= connection.receive(now, server, &mut scsi, memory);
-        }
+        moved |= connection.resume();
         if connection.is_ready() && !self.busy.contains(&key) {
             self.busy.push(key);
         }
@@ -210,10 +214,14 @@ impl IoThread {
             }
             let key = Key::from_u64(data);
             let Some(connection) = self.connections.get_mut(key) else { continue };
-            let end = epoll::EventFlags::HUP | epoll::EventFlags::ERR | epoll::EventFlags::RDHUP;
+            let broken = epoll::EventFlags::HUP | epoll::EventFlags::ERR;
+            let end = broken | epoll::EventFlags::RDHUP;
             let readable = flags.intersects(epoll::EventFlags::IN | end);
             let writable = flags.intersects(epoll::EventFlags::OUT | end);
             connection.notice(readable, writable);
+            if flags.intersects(end) {
+                connection.hang_up(flags.intersects(broken));
+            }
             if connection.is_ready() && !self.busy.contains(&key) {
                 self.busy.push(key);
             }
@@ -233,7 +241,7 @@ impl IoThread {
                 Message::Connection(new) => self.admit(now, *new),
                 Message::Driver { target, started } => {
                     if let Some(it) = self.targets.get_mut(target) {
-                        it.driver_started(now, started, &self.post, target);
+                        it.driver_started(now, *started, &self.post, target);
                     }
                 }
                 Message::Report(sender) => {
@@ -248,13 +256,7 @@ impl IoThread {
                     Some(it) => it.replace(now, units, done),
                     None => drop(done.send(Err("there is no such target".to_owned()))),
                 },
-                Message::Drain { within } => {
-                    self.draining = Some(now + within);
-                    for target in &mut self.targets {
-                        let (server, scsi, _) = target.lend(now);
-                        server.request_logout(&scsi, within.as_secs().clamp(1, 3600) as u16);
-                    }
-                }
+                Message::Drain { within } => self.begin_to_end(now, within),
             }
         }
     }
@@ -271,7 +273,19 @@ impl IoThread {
     }
 
     fn admit(&mut self, now: Time, new: NewConnection) {
-        let NewConnection { target: index, socket, peer, local, logged_in, received } = new;
+        let NewConnection {
+            target: index,
+            socket,
+            peer,
+            local,
+            logged_in,
+            received,
+            addresses,
+            seat,
+        } = new;
+        if self.ending.is_some() {
+            return;
+        }
         let Some(target) = self.targets.get_mut(index) else { return };
         let (server, mut scsi, memory) = target.lend(now);
         let initiator = logged_in.initiator_name.clone();
@@ -285,6 +299,9 @@ impl IoThread {
                 return;
             }
         };
+        if let Some(addresses) = addresses {
+            server.set_addresses(id, addresses);
+        }
         tracing::info!(%peer, initiator, target = target.name, "logged in");
         let key = Key::of(index, id);
         let data = epoll::EventData::new_u64(key.to_u64());
@@ -293,7 +310,7 @@ impl IoThread {
             | epoll::EventFlags::RDHUP
             | epoll::EventFlags::ET;
         let added = epoll::add(&self.epoll, &socket, data, flags);
-        let connection = Connection::new(id, socket, (peer, local), &received);
+        let connection = Connection::new(id, socket, (peer, local), &received, seat);
         self.connections.insert(key, connection);
         if let Err(error) = added {
             tracing::error!(%peer, %error, "epoll");
@@ -304,28 +321,12 @@ impl IoThread {
         self.serve_changed(now, key);
     }
 
-    fn is_drained(&mut self, now: Time) -> bool {
-        let Some(until) = self.draining else { return false };
-        let quiet = self.targets.iter().all(|t| t.in_use() == 0);
-        if !(quiet || now >= until) {
-            return false;
-        }
-        for index in 0..self.targets.len() {
-            if let Some(target) = self.targets.get_mut(index) {
-                let (server, mut scsi, _) = target.lend(now);
-                server.drop_sessions(now, &mut scsi);
-            }
-            self.send(now, index);
-        }
-        true
-    }
-
     /// Sleeps until a socket, a driver, a message or the clock has something; or looks again at once
     /// if that is near.
     fn wait(&mut self, now: Time) {
         let mut until = now.plus_nanos(SLEEP_LIMIT_NS);
-        if let Some(drained) = self.draining {
-            until = until.min(drained);
+        if let Some(ending) = &self.ending {
+            until = until.min(ending.next());
         }
         let mut spin = false;
         let mut outstanding = 0;
@@ -354,10 +355,10 @@ impl IoThread {
         let mut doorbells: Vec<Doorbell<'_>> = Vec::with_capacity(self.targets.len());
         let mut awake = false;
         for target in &mut self.targets {
-            let Some((channel, _)) = target.channel() else { continue };
-            match channel.announce() {
-                Some(doorbell) => doorbells.push(doorbell),
-                None => awake = true,
+            match target.announce() {
+                None => {}
+                Some(Some(doorbell)) => doorbells.push(doorbell),
+                Some(None) => awake = true,
             }
         }
         let timeout = if awake { Duration::ZERO } else { until.since(now) };
@@ -372,7 +373,9 @@ impl IoThread {
             Ok(false) => {}
             Ok(true) => self.poll_sockets(),
             Err(error) => {
-                tracing::error!(%error, "cannot wait with io_uring; looking every millisecond");
+                if !std::mem::replace(&mut self.cannot_wait, true) {
+                    tracing::error!(%error, "cannot wait with io_uring; looking every millisecond");
+                }
                 std::thread::sleep(Duration::from_millis(1));
                 self.poll_sockets();
             }
@@ -432,6 +435,10 @@ impl Connections {
 
     fn remove(&mut self, key: Key) -> Option<Connection> {
         self.0.get_mut(key.target)?.get_mut(key.place as usize)?.take()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
     }
 
     fn iter(&self) -> impl Iterator<Item = (usize, &Connection)> {

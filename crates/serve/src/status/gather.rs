@@ -93,10 +93,9 @@ fn server(config: &Config, state: ServerState, uptime: Duration, figures: &Figur
 
 fn driver_of(config: &Config, report: &TargetReport) -> Driver {
     let program = config.driver.program.as_ref();
-    let name = program.and_then(|p| p.file_name()).map_or_else(
-        || "array".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    );
+    let name = program
+        .and_then(|p| p.file_name())
+        .map_or_else(|| "array".to_owned(), |name| name.to_string_lossy().into_owned());
     Driver {
         name,
         pid: report.pid,

@@ -249,7 +249,7 @@ fn limits_are_reported() {
     let mut rig = rig();
     let limits = BlockLimits::parse(&rig.data(build::inquiry(Some(0xB0), 255))).unwrap();
     assert_eq!((limits.max_transfer, limits.max_unmap), (64, 256));
-    assert!(!limits.write_same_non_zero);
+    assert!(limits.write_same_non_zero);
     assert_eq!(rig.data(build::inquiry(Some(0xB1), 255))[4..6], [0x1C, 0x20]);
     assert_eq!(rig.data(build::inquiry(Some(0xB2), 255))[5..7], [0xE4, 2]);
 }

@@ -91,9 +91,13 @@ fn limits_point_at_the_length_field() {
     assert_eq!(verdict(build::write_12(0, 65)), invalid(6, None));
     assert_eq!(verdict(build::write_16(0, 65)), invalid(10, None));
     assert_eq!(verdict(build::write_same_16(0, 129, false, true)), invalid(10, None));
-    // No blocks are those up to the end: too many here, few enough there.
-    assert_eq!(verdict(build::write_same_10(0, 0, false)), invalid(7, None));
-    let rest = verdict(build::write_same_10(900, 0, false));
+    // WSNZ; what lies beyond the medium is said first.
+    assert_eq!(verdict(build::write_same_10(900, 0, false)), invalid(7, None));
+    assert_eq!(verdict(build::write_same_10(1001, 0, true)), Sense::lba_out_of_range(1001).into());
+    // On a fully provisioned unit no blocks are those up to the end: too many here, few enough there.
+    let full = LogicalUnit::new(UnitConfig { provisioning: Provisioning::Full, ..config() });
+    assert_eq!(verdict_on(&full, build::write_same_10(0, 0, false)), invalid(7, None));
+    let rest = verdict_on(&full, build::write_same_10(900, 0, false));
     assert_eq!(length(&rest), Some((Direction::ToDevice, 512)));
 }
 

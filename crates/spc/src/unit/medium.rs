@@ -27,9 +27,15 @@ impl Medium {
     }
 
     /// START: whether a medium came in by it.
-    pub(super) fn start(&mut self, load: bool) -> bool {
+    ///
+    /// # Errors
+    /// MEDIUM REMOVAL PREVENTED: the mechanism is locked, so that nothing can be put in either.
+    pub(super) fn start(&mut self, load: bool) -> Result<bool, Sense> {
+        if load && self.ejected && !self.preventing.is_empty() {
+            return Err(Sense::MEDIUM_REMOVAL_PREVENTED);
+        }
         self.stopped = false;
-        load && std::mem::take(&mut self.ejected)
+        Ok(load && std::mem::take(&mut self.ejected))
     }
 
     pub(super) fn stop(&mut self) {

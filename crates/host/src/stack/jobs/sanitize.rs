@@ -1,5 +1,6 @@
 //! SANITIZE: once every task on the unit has ended, WRITE SAME over the whole of it, pass by pass,
-//! then SYNCHRONIZE CACHE.
+//! then SYNCHRONIZE CACHE. A pass of zeroes is made of WRITEs: a disk answers a WRITE SAME of zeroes
+//! by noting that the blocks are empty, and leaves what was in them on the medium.
 
 use outboard_scsi::command::build::{self, Cdb};
 use outboard_scsi::sanitize::Overwrite;
@@ -12,6 +13,8 @@ use crate::ledger::SlotState;
 
 /// Bytes of one WRITE SAME that writes: a slow disk has time enough for them.
 const OVERWRITE_BYTES: u64 = 16 << 20;
+/// Bytes of one WRITE of zeroes.
+const ZEROES_BYTES: u64 = 1 << 20;
 /// Bytes of one WRITE SAME that unmaps.
 const ERASE_BYTES: u64 = 1 << 30;
 
@@ -61,16 +64,21 @@ impl Sanitizing {
         };
         let (capacity, block) = (config.capacity.blocks(), config.capacity.block_size());
         let most = u64::from(config.limits.max_write_same);
+        let max_transfer = u64::from(config.limits.max_transfer);
         let granularity = config.provisioning.thin().map_or(1, |thin| thin.granularity.max(1));
         if slot.is_none() {
             if stack.is_in_use(lun) {
                 return Step::Wait;
             }
-            let bytes = match self.plan.method {
-                Method::Overwrite { .. } => u64::from(block),
-                Method::BlockErase => 0,
+            let block = u64::from(block);
+            let (bytes, least) = match self.plan.method {
+                Method::Overwrite { .. } if (0..self.passes()).any(|pass| self.zeroes(pass)) => {
+                    (ZEROES_BYTES.min(max_transfer * block).max(block), block)
+                }
+                Method::Overwrite { .. } => (block, block),
+                Method::BlockErase => (0, 0),
             };
-            return Step::Place { bytes, least: bytes };
+            return Step::Place { bytes, least };
         }
         let passes = self.passes();
         if self.lba >= capacity && self.pass + 1 < passes {
@@ -86,7 +94,13 @@ impl Sanitizing {
                 ..task(lun, build::synchronize_cache_16(0, 0))
             });
         }
+        let zeroes = self.zeroes(self.pass);
         let (bytes, unit) = match self.plan.method {
+            Method::Overwrite { .. } if zeroes => {
+                let record = slot.and_then(|slot| stack.ledger.record(slot));
+                let room = record.map_or(0, |record| record.buffer.len);
+                (room.min(ZEROES_BYTES).min(max_transfer * u64::from(block)), 1)
+            }
             Method::Overwrite { .. } => (OVERWRITE_BYTES, 1),
             Method::BlockErase => (ERASE_BYTES, u64::from(granularity)),
         };
@@ -102,16 +116,20 @@ impl Sanitizing {
                 Step::Start(Task { range, writes: true, ..task(lun, cdb) })
             }
             Method::Overwrite { .. } => {
-                if !self.fill(stack, slot, block) {
+                let bytes = u64::from(block) * if zeroes { self.blocks } else { 1 };
+                if !self.fill(stack, slot, bytes, block) {
                     stack.target.sanitize_ended(lun, false);
                     return Step::End(Sense::SANITIZE_COMMAND_FAILED.into());
                 }
-                let cdb = build::write_same_16(self.lba, blocks, false, false);
+                let cdb = match zeroes {
+                    true => build::write_16(self.lba, blocks),
+                    false => build::write_same_16(self.lba, blocks, false, false),
+                };
                 Step::Start(Task {
                     range,
                     writes: true,
                     direction: Direction::ToDevice,
-                    bytes: u64::from(block),
+                    bytes,
                     ..task(lun, cdb)
                 })
             }
@@ -125,16 +143,42 @@ impl Sanitizing {
         }
     }
 
-    /// Puts a block of this pass's pattern into the buffer. The driver could have spoilt it, so
-    /// that it is written anew for each task.
-    fn fill(&self, stack: &Stack, slot: Option<u16>, block: u32) -> bool {
-        let Method::Overwrite { invert, passes, pattern } = &self.plan.method else { return true };
-        let inverted = Overwrite::is_inverted(*invert, *passes, self.pass);
-        let mask = if inverted { 0xFF } else { 0x00 };
+    /// Whether a pass writes zeroes.
+    fn zeroes(&self, pass: u8) -> bool {
+        match &self.plan.method {
+            Method::Overwrite { pattern, .. } => {
+                pattern.iter().all(|byte| byte ^ self.mask(pass) == 0)
+            }
+            Method::BlockErase => false,
+        }
+    }
+
+    /// What the pattern's bytes are combined with in a pass.
+    fn mask(&self, pass: u8) -> u8 {
+        match &self.plan.method {
+            Method::Overwrite { invert, passes, .. }
+                if Overwrite::is_inverted(*invert, *passes, pass) =>
+            {
+                0xFF
+            }
+            _ => 0x00,
+        }
+    }
+
+    /// Puts `len` bytes of this pass into the buffer: zeroes, or a block of the pattern. The driver
+    /// could have spoilt them, so that they are written anew for each task.
+    fn fill(&self, stack: &Stack, slot: Option<u16>, len: u64, block: u32) -> bool {
+        let Method::Overwrite { pattern, .. } = &self.plan.method else { return true };
+        let record = slot.and_then(|slot| stack.ledger.record(slot));
+        let Some(record) = record.filter(|record| record.buffer.len >= len) else { return false };
+        if self.zeroes(self.pass) {
+            let len = usize::try_from(len).unwrap_or(usize::MAX);
+            return stack.memory.fill(record.buffer.offset, len, 0).is_ok();
+        }
+        let mask = self.mask(self.pass);
         let bytes: Vec<u8> =
             pattern.iter().cycle().take(block as usize).map(|byte| byte ^ mask).collect();
-        let record = slot.and_then(|slot| stack.ledger.record(slot));
-        record.is_some_and(|record| stack.memory.write(record.buffer.offset, &bytes).is_ok())
+        stack.memory.write(record.buffer.offset, &bytes).is_ok()
     }
 }
 
@@ -169,6 +213,20 @@ impl Stack {
                 (false, Some(sense)) => self.end_with_sense(slot, sense),
                 _ => self.end_aborted(slot),
             }
+        }
+    }
+
+    /// Ends a task whose data has come while its unit is being sanitized; false if it is not.
+    #[cold]
+    pub(in crate::stack) fn ends_for_sanitize(&mut self, slot: u16) -> bool {
+        let Some(record) = self.ledger.record(slot) else { return false };
+        let sense = Lun::new(record.lun).and_then(|lun| self.target.sanitize_in_progress(lun));
+        match sense {
+            Some(sense) if record.state == SlotState::Filling && !record.aborted => {
+                self.end_with_sense(slot, &sense);
+                true
+            }
+            _ => false,
         }
     }
 

@@ -5,7 +5,7 @@ use outboard_scsi::Sense;
 use outboard_scsi::TaskAttribute::Ordered;
 use outboard_scsi::command::build;
 
-use super::{Bench, cookies, sense};
+use super::{Bench, cookies, driver, sense};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -63,4 +63,33 @@ fn a_task_that_waits_past_its_deadline_never_starts() {
     bench.turn();
     assert_eq!(bench.pushed(), [1]);
     bench.assert_conserved();
+}
+
+#[test]
+fn each_kind_of_command_has_its_time() {
+    use outboard_scsi::TaskAttribute::Simple;
+
+    let unmap = [0; 8];
+    for (seconds, cdb) in [
+        (10, build::verify_16(0, 1, 0)),
+        (12, build::unmap(8)),
+        (40, build::synchronize_cache_10(0, 0)),
+    ] {
+        let (mut report, region) = driver::report();
+        report.targets[0].units[0].unmap_granularity = Some(512);
+        let mut bench = Bench::over((report, region));
+        match cdb.as_slice()[0] {
+            0x42 => {
+                bench.send_list(0, 1, cdb, &unmap);
+            }
+            _ => {
+                bench.send(0, 1, cdb, Simple);
+            }
+        }
+        bench.turn();
+        bench.turn_after(seconds * SECOND - 1_000_000);
+        assert!(!bench.stack.has_requests(), "{seconds}");
+        bench.turn_after(SECOND);
+        assert!(bench.stack.has_requests(), "{seconds}");
+    }
 }

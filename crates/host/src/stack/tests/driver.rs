@@ -6,7 +6,7 @@ use outboard_slots::{
     Entry, Memory, ParallelTask, Region, RegionConfig, ResponseHead, SENSE_BYTES, Time,
 };
 
-use crate::channel::{Channel, ChannelError, Completed};
+use crate::channel::{Channel, ChannelError, Completed, Pulse};
 
 /// What it does is up to the test.
 pub(super) struct PlayedDriver {
@@ -22,6 +22,8 @@ pub(super) struct PlayedDriver {
     pub(super) breaks_after: Option<u32>,
     /// ends each task with GOOD as it comes
     pub(super) at_once: bool,
+    /// what it says of itself
+    pub(super) pulse: Option<Pulse>,
     sequence: u32,
 }
 
@@ -35,8 +37,13 @@ impl PlayedDriver {
             bundles: 0,
             breaks_after: None,
             at_once: false,
+            pulse: None,
             sequence: 0,
         }
+    }
+
+    pub(super) fn region(&self) -> &Region {
+        &self.region
     }
 
     pub(super) fn memory(&self) -> &Memory {
@@ -53,6 +60,18 @@ impl PlayedDriver {
     /// Tag of the task that it has had longest.
     pub(super) fn oldest(&self) -> Option<u64> {
         self.owned.first().map(|(_, task)| task.task_tag_identifier)
+    }
+
+    /// Ends the task that it has had longest with a status, without sense data.
+    #[track_caller]
+    pub(super) fn end_oldest(&mut self, status: u32) {
+        let tag = self.oldest().expect("a task of the driver");
+        let mut end = self.end(tag);
+        end.head.completion_status = status;
+        if status != 0 {
+            end.head.bytes_transferred = 0;
+        }
+        self.completed.push(end);
     }
 
     /// What it had is lost, and a new channel begins.
@@ -143,6 +162,10 @@ impl Channel for PlayedDriver {
 
     fn sequence(&self) -> u32 {
         self.sequence
+    }
+
+    fn pulse(&self) -> Option<Pulse> {
+        self.pulse
     }
 }
 

@@ -121,15 +121,18 @@ fn a_command_of_the_wrong_direction_moves_nothing() {
     let mut bench = Bench::new();
     let id = bench.login(Parameters::default());
     let before = bench.memory.disk.clone();
-    let wrong = [
-        Cdb { read: true, write: false, ..Cdb::write(0, 1) },
-        Cdb { read: false, write: true, ..Cdb::read(0, 1) },
-    ];
-    for (tag, cdb) in wrong.into_iter().enumerate() {
-        let request = bench.command(id, tag as u32, cdb);
-        bench.pdu(id, &Request::Command(request), &[]);
-        let end = bench.wire(id).end_of(tag as u32).unwrap();
-        assert_eq!((end.status, end.sense[4], end.sense[14], end.sense[15]), (2, 5, 0x0E, 3));
+    // Data that the initiator does not send cannot be written.
+    let request = bench.command(id, 1, Cdb { read: true, write: false, ..Cdb::write(0, 1) });
+    bench.pdu(id, &Request::Command(request), &[]);
+    let end = bench.wire(id).end_of(1).unwrap();
+    assert_eq!((end.status, end.sense[4], end.sense[14], end.sense[15]), (2, 5, 0x0E, 3));
+    // A read is executed: none of it is sent, and what came is dropped.
+    for (tag, immediate) in [(2, 0), (3, 512)] {
+        let request = bench.command(id, tag, Cdb { read: false, write: true, ..Cdb::read(0, 1) });
+        bench.pdu(id, &Request::Command(request), &[0; 512][..immediate]);
+        let end = bench.wire(id).end_of(tag).unwrap();
+        assert_eq!((end.status, end.residual), (0, Residual::Underflow(512)));
+        assert!(end.sense.is_empty() && end.data.is_empty());
     }
     assert!(before == bench.memory.disk && bench.memory.slots_in_use() == 0);
 }

@@ -120,8 +120,13 @@ fn removal_is_prevented_by_any_nexus_until_it_allows_it_or_goes() {
     assert_eq!(rig.sense(build::test_unit_ready()), None);
     prevent(&mut rig, a, false);
     assert_eq!(rig.sense(eject()), prevented, "the other still does");
+    assert_eq!(rig.sense(load()), None, "it is in");
     rig.target.close_nexus(b);
     assert!(matches!(rig.check(eject()), Verdict::Forward(_)));
+    prevent(&mut rig, a, true);
+    assert_eq!(rig.sense(load()), prevented, "nothing goes in either");
+    assert_eq!(rig.sense(build::test_unit_ready()), Some(Sense::MEDIUM_NOT_PRESENT));
+    prevent(&mut rig, a, false);
     assert_eq!(rig.sense(load()), None);
     prevent(&mut rig, a, true);
     rig.target.reset_unit(Lun::ZERO);
