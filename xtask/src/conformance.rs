@@ -72,7 +72,7 @@ fn configurations() -> [Configuration; 6] {
         // One unit that can most: a test that asks for something it lacks is skipped.
         of("base", Unit { removable: true, disk: Some(SLOW), ..unit }),
         of("thin", unit),
-        of("read-only", Unit { read_only: true, ..unit }),
+        of("read-only", Unit { read_only: true, memory: true, ..unit }),
         of("removable", Unit { removable: true, thin: false, ..unit }),
         of("4096", Unit { block_size: 4096, ..unit }),
         Configuration { paths: 2, ..of("multipath", unit) },

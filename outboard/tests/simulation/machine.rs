@@ -324,10 +324,11 @@ impl Machine {
 
     /// A successor takes over.
     fn replace(&mut self, mut dead: SimulatedDriver) -> Result<(), String> {
+        self.stack.driver_fenced(self.now, &mut dead, &mut self.answers);
+        // Not what has ended: the data of a comparison is looked at after its end.
         if self.scenario.scribbles {
             self.scribble(&dead)?;
         }
-        self.stack.driver_fenced(self.now, &mut dead, &mut self.answers);
         self.answers.iter().for_each(|answer| self.attempts.ended(answer.cookie));
         self.attempts.died();
         self.hung_since = None;

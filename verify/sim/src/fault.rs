@@ -80,10 +80,7 @@ impl Fault {
 
     /// Whether it is one of a disk.
     pub(crate) const fn is_of_disk(self) -> bool {
-        matches!(
-            self,
-            Self::DiskError | Self::SlowDisk | Self::TornWrite | Self::MisdirectedWrite
-        )
+        matches!(self, Self::DiskError | Self::SlowDisk | Self::TornWrite | Self::MisdirectedWrite)
     }
 
     /// Whether it is a lie in a completion or in its ring.

@@ -58,11 +58,7 @@ impl Summary {
 ///
 /// # Errors
 /// What a checker has found, and the scenario.
-pub fn run(
-    seed: u64,
-    tasks: u64,
-    change: impl FnOnce(&mut Scenario),
-) -> Result<Summary, String> {
+pub fn run(seed: u64, tasks: u64, change: impl FnOnce(&mut Scenario)) -> Result<Summary, String> {
     let mut dice = Dice::new(seed);
     let mut scenario = Scenario::draw(&mut dice, tasks);
     change(&mut scenario);

@@ -503,7 +503,10 @@ impl Machine {
         self.world.stack.driver_lost();
         // The fence, and the start of a successor.
         let longest = if self.dice.chance(100) { 1_000_000_000 } else { 60_000_000 };
-        let until = self.now.plus_nanos(self.dice.between(100_000, longest));
+        let mut until = self.now.plus_nanos(self.dice.between(100_000, longest));
+        if self.scenario.planted == "world: no fence" {
+            until = self.now;
+        }
         self.life = Life::Fenced(until);
     }
 

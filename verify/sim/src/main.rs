@@ -30,7 +30,8 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let first = arguments.seed.unwrap_or(0);
-    let most = arguments.seeds.unwrap_or(if arguments.seed.is_some() { 1 } else { u64::MAX });
+    let most =
+        arguments.seeds.unwrap_or_else(|| if arguments.seed.is_some() { 1 } else { u64::MAX });
     let begun = Instant::now();
     let mut told = begun;
     let mut all = Summary::default();
@@ -60,8 +61,15 @@ fn report(arguments: &Arguments, all: &Summary, seeds: u64, took: Duration) -> E
     print!("{}", all.coverage.table());
     println!(
         "{seeds} seeds clean: {} tasks ({} good, {} failed, {} aborted, {} without an answer), {} functions, {} deaths of a driver, {} replays, {} blocks read",
-        tally.sent, tally.good, tally.failed, tally.aborted, tally.lost, tally.functions, all.deaths,
-        tally.replays, tally.blocks_read,
+        tally.sent,
+        tally.good,
+        tally.failed,
+        tally.aborted,
+        tally.lost,
+        tally.functions,
+        all.deaths,
+        tally.replays,
+        tally.blocks_read,
     );
     let rate = tally.sent as f64 / took.as_secs_f64();
     println!("{:.1} s, {rate:.0} tasks/s", took.as_secs_f64());

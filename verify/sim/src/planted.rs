@@ -44,7 +44,11 @@ pub const ALL: &[Mistake] = &[
     mistake("host: acknowledged writes not noted", &[Fault::Crash], &["overtook"]),
     mistake("host: aborted tasks repeated", &[Fault::Crash], &["after it was aborted"]),
     mistake("host: poison repeated for ever", &[Fault::Poison], &["has killed"]),
-    mistake("host: a task not repeated", &[Fault::Crash], &["has not ended", "hangs", "before task"]),
+    mistake(
+        "host: a task not repeated",
+        &[Fault::Crash],
+        &["has not ended", "hangs", "before task"],
+    ),
     mistake("host: no quarantine", &[Fault::WrongVersion], &["block", "submitted", "in use"]),
     mistake("host: quarantine for ever", &[Fault::WrongVersion], &["in use"]),
     mistake("host: functions forgotten at the fence", &[Fault::Crash], &["function", "hangs"]),
@@ -62,7 +66,7 @@ pub const ALL: &[Mistake] = &[
     mistake("raid: a part's error lost", &[Fault::DiskError], BLOCK),
     mistake("hba: a wrong identifier", &[], &["no lie was told"]),
     mistake("hba: every task completed twice", &[], &["no lie was told"]),
-    mistake("world: an answer is lost", &[], &["has not ended"]),
+    mistake("world: an answer is lost", &[], &["has not ended", "ended before the older"]),
     mistake("world: an answer comes twice", &[], &["none to come"]),
     mistake("world: a slot is kept", &[], &["in use"]),
     mistake("world: no fence", &[Fault::Crash], BLOCK),
@@ -81,11 +85,8 @@ pub fn find(name: &'static str, needs: &[Fault]) -> Option<(u64, String)> {
         scenario.faults = needs.to_vec();
         scenario.trouble = 2000;
         scenario.members = vec![32 << 10, 32 << 10];
-        scenario.array = Some(ArraySpec {
-            level: Level::Raid0,
-            chunk: 4096,
-            zone_layout: ZoneLayout::Original,
-        });
+        scenario.array =
+            Some(ArraySpec { level: Level::Raid0, chunk: 4096, zone_layout: ZoneLayout::Original });
         scenario.volatile = true;
         scenario.takes = (5_000, 1_000_000);
         scenario.slots = 16;

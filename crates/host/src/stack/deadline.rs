@@ -15,6 +15,8 @@ pub(super) const TASK_TIMEOUT_NS: u64 = 10_000_000_000;
 const SLOW_TASK_TIMEOUT_NS: u64 = 12_000_000_000;
 /// The same for commands that may write much and name little, and for which initiators wait longer.
 const LONG_TASK_TIMEOUT_NS: u64 = 40_000_000_000;
+/// How long a driver may take to confirm a task management function, ns.
+const FUNCTION_NS: u64 = 15_000_000_000;
 /// How long each further step of the ladder may take, ns: abort, then LUN reset.
 const STEP_NS: u64 = 5_000_000_000;
 /// The whole ladder, ns: Linux gives up on most commands at 30 s...
@@ -23,6 +25,7 @@ const LADDER_NS: u64 = 25_000_000_000;
 const LONG_LADDER_NS: u64 = 55_000_000_000;
 /// What of it is for the restart at its end, ns.
 const RESTART_NS: u64 = 3_000_000_000;
+const _: () = assert!(FUNCTION_NS < LADDER_NS);
 const _: () = assert!(TASK_TIMEOUT_NS + 2 * STEP_NS + RESTART_NS <= LADDER_NS);
 const _: () = assert!(SLOW_TASK_TIMEOUT_NS + 2 * STEP_NS + RESTART_NS <= LADDER_NS);
 const _: () = assert!(LONG_TASK_TIMEOUT_NS + 2 * STEP_NS + RESTART_NS <= LONG_LADDER_NS);
@@ -46,7 +49,14 @@ impl Stack {
     }
 
     pub(super) fn look_at_deadlines(&mut self, now: Time) {
-        if self.ledger.in_use() == 0 || planted::is("host: no deadlines") {
+        if planted::is("host: no deadlines") {
+            return;
+        }
+        // With no task of the driver's left to be late, its word may still be.
+        if !self.detached && self.pending.iter_mut().any(|p| p.is_late(now, FUNCTION_NS)) {
+            self.declare_unfit("it has not confirmed a task management function".to_owned());
+        }
+        if self.ledger.in_use() == 0 {
             return;
         }
         self.give_up_waiting(now);

@@ -61,6 +61,8 @@ pub(super) struct Pending {
     then: Then,
     /// the driver has said that it is done
     confirmed: bool,
+    /// when the driver has taken too long to say so; set by the first look at deadlines
+    deadline: Time,
     /// the tasks it waits for, by slot and generation
     tasks: Vec<(u16, u64)>,
 }
@@ -126,7 +128,8 @@ impl Stack {
             let (target, sequence) = (self.target_id, vec![self.handed_over]);
             self.requests.push(TaskManagement { id, function, target, sequence });
         }
-        self.pending.push(Pending { id, function, then, confirmed, tasks });
+        let deadline = Time::NEVER;
+        self.pending.push(Pending { id, function, then, confirmed, deadline, tasks });
     }
 
     /// Aborts one task by its slot: the first step of giving it up.
@@ -353,6 +356,15 @@ impl Stack {
 }
 
 impl Pending {
+    /// Whether the driver is late with its word: it has `patience_ns` from the first look on.
+    pub(super) fn is_late(&mut self, now: Time, patience_ns: u64) -> bool {
+        if self.confirmed {
+            return false;
+        }
+        self.deadline = self.deadline.min(now.plus_nanos(patience_ns));
+        self.deadline <= now
+    }
+
     /// The fence has done what the driver was asked to do.
     pub(super) fn confirm(&mut self) {
         self.confirmed = true;

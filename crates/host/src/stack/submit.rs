@@ -1,8 +1,9 @@
 //! Taking a command in: judged first, buffered after.
 
-use outboard_scsi::command::opcode::SANITIZE;
+use outboard_scsi::command::opcode::{self, SANITIZE};
+use outboard_scsi::unmap::UnmapList;
 use outboard_scsi::{Direction, Lun, Sense, Status, TaskAttribute};
-use outboard_slots::{ParallelTask, Time, planted, task::CDB_BYTES};
+use outboard_slots::{Memory, ParallelTask, Time, planted, task::CDB_BYTES};
 use outboard_spc::task_set::{Admission, TaskSetError};
 use outboard_spc::{NexusId, Verdict};
 
@@ -171,7 +172,7 @@ impl Stack {
         record.buffer = buffer;
         record.range = match forwarded.command.lba_range() {
             Some(r) if r.blocks != 0 => (r.lba, r.blocks),
-            // To the end of the medium, or anywhere (UNMAP).
+            // To the end of the medium, or as the parameter list will say (UNMAP).
             Some(r) => (r.lba, u64::MAX),
             None => (0, u64::MAX),
         };
@@ -216,6 +217,9 @@ impl Stack {
                 false => self.end_aborted(slot),
                 true => self.end_with_sense(slot, &Sense::LOGICAL_UNIT_NOT_SUPPORTED),
             };
+        }
+        if record.task.command_descriptor_block[0] == opcode::UNMAP {
+            record.range = unmapped(&self.memory, record.buffer.offset, record.buffer.len);
         }
         let lun = record.lun;
         // SANITIZE is processed as if it came with HEAD OF QUEUE (SBC-4).
@@ -291,6 +295,25 @@ impl Stack {
         self.answers.push(Answer { cookie, slot: Some(slot), status, sense, ..Answer::EMPTY });
     }
 }
+
+/// The blocks from the first to the last that an UNMAP's parameter list names; the whole medium for
+/// a list that cannot be read.
+#[cold]
+fn unmapped(memory: &Memory, offset: u64, len: u64) -> (u64, u64) {
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(0).min(UNMAP_LIST_MAX)];
+    let read = memory.read(offset, &mut bytes).is_ok();
+    let Some(list) = UnmapList::parse(&bytes).ok().filter(|_| read) else {
+        return (0, u64::MAX);
+    };
+    let ends = list.ranges().map(|range| range.lba.saturating_add(range.blocks));
+    match (list.ranges().map(|range| range.lba).min(), ends.max()) {
+        (Some(first), Some(end)) => (first, end.saturating_sub(first)),
+        _ => (0, 0),
+    }
+}
+
+/// Longest parameter list of an UNMAP: its length field has 16 bits.
+const UNMAP_LIST_MAX: usize = 0xFFFF;
 
 /// Length of a CDB by its operation code's group (SPC-6 4.2.5.1).
 const fn cdb_size(opcode: u8) -> u8 {

@@ -197,7 +197,11 @@ impl Server {
 
     /// Something has become free: starts what waits for room, each session in turn.
     pub(super) fn retry(&mut self, now: Time, b: &mut impl Backend) {
-        while let Some(key) = self.waiting.pop_front() {
+        // Each once, and again after each that went on: one that has had its share holds up nobody.
+        let mut turns = self.waiting.len();
+        while turns != 0 {
+            turns -= 1;
+            let Some(key) = self.waiting.pop_front() else { return };
             let Some(session) = self.sessions.get_mut(key) else { continue };
             session.waiting = false;
             let Some(held) = session.pending.pop_front() else { continue };
@@ -217,14 +221,8 @@ impl Server {
                 && !session.waiting
             {
                 session.waiting = true;
-                if full {
-                    self.waiting.push_front(key);
-                } else {
-                    self.waiting.push_back(key);
-                }
-            }
-            if full {
-                return;
+                self.waiting.push_back(key);
+                turns += usize::from(!full);
             }
         }
     }

@@ -41,6 +41,11 @@ impl Backend for Scsi<'_> {
     #[inline]
     fn submit(&mut self, command: &ScsiCommand<'_>) -> Submitted {
         let lun = command.lun;
+        let nexus = NexusId::from_bits(command.nexus).index();
+        let free = self.stack.free_buffer_bytes();
+        if !self.tally.shares.allow(nexus, command.expected, free) {
+            return Submitted::Full;
+        }
         let accepted = self.stack.submit(
             self.now,
             &Command {
@@ -57,6 +62,7 @@ impl Backend for Scsi<'_> {
             Accepted::Slot { slot, offset, len } => {
                 let direction = self.stack.direction(slot);
                 self.tally.begin(self.now, slot, lun, direction);
+                self.tally.shares.take(slot, nexus, len);
                 Submitted::Buffer { slot, offset, len, direction }
             }
             Accepted::Answered(answer) => {
@@ -74,11 +80,13 @@ impl Backend for Scsi<'_> {
 
     fn cancel(&mut self, slot: u16) {
         self.tally.cancelled(slot);
+        self.tally.shares.give_back(slot);
         self.stack.cancel(slot);
     }
 
     #[inline]
     fn finish(&mut self, slot: u16) {
+        self.tally.shares.give_back(slot);
         self.stack.finish(slot);
     }
 

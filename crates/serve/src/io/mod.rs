@@ -10,6 +10,7 @@
 //! | [`supervisor`] | starts, replaces and ends drivers, off the I/O threads |
 //! | [`disks`] | arrays of the configuration, opened for one incarnation of a driver |
 //! | [`reservations`] | files of persistent reservations |
+//! | [`shares`] | how much of the buffer pool a session may hold |
 //! | [`tally`] | what the LUNs have done |
 //! | [`mailbox`] | messages to an I/O thread |
 //!
@@ -23,6 +24,7 @@ pub mod disks;
 pub mod mailbox;
 pub mod portal;
 pub mod reservations;
+pub mod shares;
 pub mod supervisor;
 pub mod tally;
 pub mod target;

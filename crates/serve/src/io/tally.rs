@@ -4,6 +4,7 @@ use outboard_host::stack::Answer;
 use outboard_scsi::{Direction, Lun, Status};
 use outboard_slots::Time;
 
+use super::shares::Shares;
 use crate::status::{Counters, LatencyCounts};
 
 /// Counts by LUN.
@@ -12,6 +13,8 @@ pub struct Tally {
     luns: Vec<Counts>,
     /// by slot
     begun: Vec<Option<Begun>>,
+    /// buffers by session
+    pub shares: Shares,
 }
 
 #[derive(Clone, Debug, Default)]

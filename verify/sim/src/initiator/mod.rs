@@ -274,8 +274,7 @@ impl Initiator {
             if age <= u128::from(LADDER_NS) {
                 break;
             }
-            let long =
-                matches!(task.wanted.kind, Kind::WriteSame | Kind::Zero | Kind::SynchronizeCache);
+            let long = matches!(task.wanted.kind, Kind::WriteSame | Kind::SynchronizeCache);
             if !long || age > u128::from(LONG_LADDER_NS) {
                 return Err(format!(
                     "task {cookie} has not ended after {} s: {task:?}",

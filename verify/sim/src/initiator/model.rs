@@ -199,7 +199,8 @@ impl Model {
             return Ok(());
         }
         let changes = &self.changes;
-        let (Some(other), Some(writer)) = (changes.get(other.0), changes.get(value as usize)) else {
+        let (Some(other), Some(writer)) = (changes.get(other.0), changes.get(value as usize))
+        else {
             return Ok(());
         };
         match other.certain && writer.ended.is_some_and(|ended| ended < other.began) {

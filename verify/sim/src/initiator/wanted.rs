@@ -1,8 +1,8 @@
 //! Commands as an initiator wants them, drawn from dice.
 
 use outboard_scsi::TaskAttribute;
-use outboard_scsi::command::{LbaRange, PersistentReserveOutAction};
 use outboard_scsi::command::build::{self, Cdb, FUA};
+use outboard_scsi::command::{LbaRange, PersistentReserveOutAction};
 use outboard_scsi::unmap;
 
 use crate::dice::Dice;
