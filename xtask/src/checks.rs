@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::step::{Outcome, Steps};
 use crate::tools::{self, cargo, has_cargo, run};
-use crate::{instructions, licences, sim};
+use crate::{conformance, instructions, licences, sim};
 
 /// Workspaces of their own, apart from the one that needs the nightly compiler.
 const VERIFY: [&str; 2] = ["verify/loom", "verify/instructions"];
@@ -15,7 +15,7 @@ const VERIFY: [&str; 2] = ["verify/loom", "verify/instructions"];
 type Named = (&'static str, fn() -> Result<Outcome>);
 
 /// The steps of `ci` besides the tests, in their order.
-const CHECKS: [Named; 7] = [
+const CHECKS: [Named; 8] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("loom", loom),
@@ -23,6 +23,7 @@ const CHECKS: [Named; 7] = [
     ("licences", licences::run),
     ("sim", sim::short),
     ("bench", bench_smoke),
+    ("conformance", || conformance::run(&conformance::Options::whole())),
 ];
 
 /// The tests of every package, the scenarios in `tests/` and the replay of the fuzz corpora among

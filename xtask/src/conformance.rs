@@ -21,7 +21,10 @@ use crate::tools::{root, target as target_folder};
 use expected::Expected;
 use output::{Run, Verdict};
 
-/// Longer than any run: one of all tests takes under a minute.
+/// All tests, for `iscsi-test-cu --test`.
+const ALL: &str = "ALL";
+
+/// Longer than any run: one of all tests takes two minutes where a test sleeps for one.
 const RUN_MAX: Duration = Duration::from_secs(300);
 
 /// What to do.
@@ -31,7 +34,7 @@ pub(crate) struct Options {
     #[arg(long = "config", value_name = "NAME")]
     configurations: Vec<String>,
     /// Only these tests, as `iscsi-test-cu --test` takes them: FAMILY[.SUITE[.TEST]]
-    #[arg(long, default_value = "ALL", value_name = "PATTERN")]
+    #[arg(long, default_value = ALL, value_name = "PATTERN")]
     test: String,
     /// Keeps the disks; the logs are always kept
     #[arg(long)]
@@ -48,6 +51,21 @@ pub(crate) struct Options {
     /// Whose target; only ours is judged
     #[arg(long, value_enum, default_value = "outboard", hide = true)]
     against: Peer,
+}
+
+impl Options {
+    /// All tests in all configurations.
+    pub(crate) fn whole() -> Self {
+        Self {
+            configurations: Vec::new(),
+            test: ALL.to_owned(),
+            keep: false,
+            json: None,
+            no_build: false,
+            serial: false,
+            against: Peer::Outboard,
+        }
+    }
 }
 
 /// Simulated flash that is overwritten in five seconds: a test looks three and four seconds after the
@@ -112,7 +130,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome> {
     if options.against != Peer::Outboard {
         return Ok(Outcome::Skipped("not judged: it is not ours".into()));
     }
-    Ok(judge(&expected, &runs, options.test == "ALL", chosen.len() == all.len()))
+    Ok(judge(&expected, &runs, options.test == ALL, chosen.len() == all.len()))
 }
 
 fn choose(all: &[Configuration], named: &[String]) -> Result<Vec<Configuration>> {

@@ -93,12 +93,11 @@ impl Setup {
     }
 
     fn spawn(&self) -> Child {
-        let program = std::env::var("OUTBOARD_TEST_PROGRAM").unwrap_or_else(|_| OUTBOARD.to_owned());
         let mut command = match self.namespace.split_first() {
-            None => Command::new(program),
+            None => Command::new(OUTBOARD),
             Some((enter, arguments)) => {
                 let mut command = Command::new(enter);
-                command.args(arguments).arg(program);
+                command.args(arguments).arg(OUTBOARD);
                 command
             }
         };

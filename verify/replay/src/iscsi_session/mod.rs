@@ -156,7 +156,7 @@ impl World {
     fn task(&mut self, a: u8, b: u8, c: u8) {
         let mut bhs = Bhs([0; BHS_LEN]);
         bhs.0[0] = 0x02 | b & 0x40;
-        bhs.0[1] = 0x80 | c % 10;
+        bhs.0[1] = 0x80 | (c % 10);
         bhs.0[16..20].copy_from_slice(&0x8000_u32.to_be_bytes());
         bhs.0[20..24].copy_from_slice(&u32::from(b & 15).to_be_bytes());
         bhs.0[32..36]
