@@ -6,6 +6,12 @@
 
 #[path = "paths/attached.rs"]
 mod attached;
+// The simulation's own: one initiator, one model of the disk, for all that judge answers.
+#[path = "../../verify/sim/src/dice.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the simulation uses all of it")]
+mod dice;
+#[path = "../../verify/sim/src/initiator/mod.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the simulation uses all of it")]
 mod initiator;
 #[path = "paths/stream.rs"]
 mod stream;

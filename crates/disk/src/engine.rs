@@ -1,6 +1,6 @@
 //! One I/O queue's means: its io_uring, its memory, its clock.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use outboard_slots::doorbell::Doorbell;
@@ -83,6 +83,7 @@ pub enum EngineError {
 /// it or waits on it, and is dropped there.
 pub struct Engine {
     ring: Option<Ring>,
+    is_probing: bool,
     memory: Memory,
     now: Time,
     depth: u32,
@@ -116,6 +117,28 @@ impl Engine {
         Ok(engine)
     }
 
+    /// The same on the ring that a launcher has made ([`crate::launch::make`]): its descriptor and
+    /// description. The disks' files must be those that the launcher has registered.
+    pub fn inherit(
+        config: EngineConfig,
+        memory: Memory,
+        registered: Option<(u64, u64)>,
+        ring: OwnedFd,
+        described: &str,
+    ) -> Result<Self, EngineError> {
+        let mut engine = Self::simulated_at_depth(memory, config.depth);
+        let memory = engine.memory.clone();
+        let ring = Ring::inherit(ring, described, memory, registered, &mut engine.notes)
+            .map_err(|SetupError { call, errno }| EngineError::Ring { call, source: errno })?;
+        engine.ring = Some(ring);
+        Ok(engine)
+    }
+
+    /// An engine that only sees whether disks can be attached, and does no I/O.
+    pub fn probing(memory: Memory) -> Self {
+        Self { is_probing: true, ..Self::simulated(memory) }
+    }
+
     /// An engine without an io_uring: for disks that live in memory, and for virtual clocks. Its
     /// depth is [`Engine::SIMULATED_DEPTH`].
     pub fn simulated(memory: Memory) -> Self {
@@ -126,6 +149,7 @@ impl Engine {
     pub fn simulated_at_depth(memory: Memory, depth: u32) -> Self {
         Self {
             ring: None,
+            is_probing: false,
             memory,
             now: Time::ZERO,
             depth: depth.clamp(1, EngineConfig::DEPTH_LIMIT),
@@ -218,11 +242,13 @@ impl Engine {
         disk: &str,
         file: BorrowedFd<'_>,
     ) -> Result<(u32, u32), EngineError> {
-        let ring =
-            self.ring.as_mut().ok_or_else(|| EngineError::NoRing { disk: disk.to_owned() })?;
-        let file = ring
-            .add_file(file)
-            .map_err(|source| EngineError::TooManyFiles { disk: disk.to_owned(), source })?;
+        let file = match &mut self.ring {
+            Some(ring) => ring
+                .add_file(file)
+                .map_err(|source| EngineError::TooManyFiles { disk: disk.to_owned(), source })?,
+            None if self.is_probing => 0,
+            None => return Err(EngineError::NoRing { disk: disk.to_owned() }),
+        };
         self.inboxes.push(Vec::with_capacity(self.depth as usize));
         Ok((self.inboxes.len() as u32 - 1, file))
     }

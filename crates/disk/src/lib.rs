@@ -13,6 +13,7 @@ pub mod engine;
 pub mod faulty;
 pub mod fence;
 pub mod file;
+pub mod launch;
 pub mod memory_disk;
 pub mod null;
 pub mod open;

@@ -17,9 +17,11 @@ use rustix::io::Errno;
 
 use crate::contract::{DiskError, Segment};
 
+mod launched;
 mod ranges;
 mod setup;
 
+pub(crate) use launched::make;
 use ranges::{Buffers, Ranges};
 pub(crate) use setup::SetupError;
 
@@ -61,6 +63,8 @@ pub(crate) struct Ring {
     bell: Bell,
     support: Support,
     files: u32,
+    /// what a launcher has registered, and nobody has asked for yet; `None`: the table is ours
+    registered: Option<Vec<Option<launched::Identity>>>,
     in_kernel: u32,
     enabled: bool,
     failed: Option<Errno>,
@@ -79,6 +83,9 @@ impl Ring {
     /// Puts a file into the table of registered files: its index. The table keeps the file's
     /// description open until the ring is gone; the descriptor itself may be closed.
     pub(crate) fn add_file(&mut self, file: BorrowedFd<'_>) -> Result<u32, Errno> {
+        if let Some(registered) = &mut self.registered {
+            return launched::index_of(registered, file);
+        }
         if self.files >= Self::FILES {
             return Err(Errno::MFILE);
         }
@@ -222,6 +229,12 @@ impl Ring {
         if self.bell.armed == Some(key) {
             return true;
         }
+        // A launcher's ring has no operation without a registered file.
+        let flags = match self.registered {
+            Some(_) if matches!(key, BellKey::Descriptor(_)) => return false,
+            Some(_) => squeue::Flags::FIXED_FILE,
+            None => squeue::Flags::empty(),
+        };
         let disarm = self.bell.armed.map(|_| opcode::AsyncCancel::new(self.bell.user_data()));
         self.bell.generation = (self.bell.generation + 1) & Bell::GENERATIONS;
         let entry = match key {
@@ -237,8 +250,8 @@ impl Ring {
             }
         };
         let entries = [
-            disarm.map(|cancel| cancel.build().user_data(Bell::CANCEL)),
-            Some(entry.user_data(self.bell.user_data())),
+            disarm.map(|cancel| cancel.build().user_data(Bell::CANCEL).flags(flags)),
+            Some(entry.user_data(self.bell.user_data()).flags(flags)),
         ];
         for entry in entries.iter().flatten() {
             if self.uring.submission().is_full() {
@@ -310,7 +323,7 @@ impl Ring {
     }
 
     /// Files a ring can hold.
-    pub(crate) const FILES: u32 = 64;
+    pub(crate) const FILES: u32 = 256;
     /// The caller's `user_data` is below this.
     pub(crate) const USER_DATA_LIMIT: u64 = 1 << 63;
     /// Longest sleep when the kernel cannot watch the doorbell.

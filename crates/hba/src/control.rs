@@ -23,6 +23,9 @@ pub enum ControlError {
     /// the other side has gone
     #[error("the other side has closed the control socket")]
     Closed,
+    /// the other side does not read
+    #[error("the other side does not read its control socket")]
+    Full,
     /// a system call failed
     #[error("control socket: {0}")]
     System(#[from] Errno),
@@ -58,11 +61,35 @@ impl Control {
         Ok((Self::new(ours), theirs))
     }
 
-    /// Sends one message with descriptors.
+    /// Sends one message with descriptors; waits for room.
     pub fn send<M: Serialize>(
         &self,
         message: &M,
         fds: &[BorrowedFd<'_>],
+    ) -> Result<(), ControlError> {
+        self.transmit(message, fds, SendFlags::NOSIGNAL)
+    }
+
+    /// Sends one message if there is room: for threads that a peer which does not read must not
+    /// stop.
+    ///
+    /// # Errors
+    /// [`ControlError::Full`] without room, and those of [`Self::send`].
+    pub fn offer<M: Serialize>(&self, message: &M) -> Result<(), ControlError> {
+        self.transmit(message, &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+    }
+
+    /// Ends the conversation for both sides, whoever else holds copies of the socket.
+    pub fn shut_down(&self) {
+        // An end that is closed already is shut down.
+        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
+    }
+
+    fn transmit<M: Serialize>(
+        &self,
+        message: &M,
+        fds: &[BorrowedFd<'_>],
+        flags: SendFlags,
     ) -> Result<(), ControlError> {
         let bytes = serde_json::to_vec(message)?;
         if bytes.len() > MESSAGE_MAX {
@@ -78,12 +105,13 @@ impl Control {
                 &self.socket,
                 &[IoSlice::new(&bytes)],
                 &mut ancillary,
-                SendFlags::NOSIGNAL,
+                flags,
             );
             match sent {
                 Ok(_) => return Ok(()),
                 Err(Errno::INTR) => {}
                 Err(Errno::PIPE | Errno::CONNRESET) => return Err(ControlError::Closed),
+                Err(Errno::AGAIN) => return Err(ControlError::Full),
                 Err(e) => return Err(e.into()),
             }
         }

@@ -115,6 +115,11 @@ impl BufferPool {
         u64::from(self.free_units) * UNIT_BYTES
     }
 
+    /// The largest buffer that this pool could ever give out, in bytes.
+    pub fn largest(&self) -> u64 {
+        UNIT_BYTES << self.units.max(1).ilog2().min(CLASSES as u32 - 1)
+    }
+
     fn link(&mut self, unit: u32, class: u8) {
         let next = self.free[usize::from(class)];
         self.links[unit as usize] = Link { next, previous: NONE, class };
@@ -170,7 +175,9 @@ mod tests {
             prop_assert_eq!(pool.free_bytes(), pages * UNIT_BYTES);
             // Everything merged again: the largest aligned block can be had.
             let largest = 1u64 << (63 - pages.leading_zeros());
-            prop_assert!(pool.take(largest * UNIT_BYTES).is_some());
+            prop_assert_eq!(largest * UNIT_BYTES, pool.largest());
+            prop_assert!(pool.take(pool.largest()).is_some());
+            prop_assert!(pool.take(pool.largest() + 1).is_none());
         }
     }
 

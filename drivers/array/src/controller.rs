@@ -25,20 +25,14 @@ pub type Replace = Arc<dyn Fn(u16, usize, Box<dyn Disk>) -> Box<dyn Disk> + Send
 #[derive(Default)]
 pub struct ArrayController {
     units: Vec<Unit>,
-    /// on a virtual clock: no io_uring
-    simulated: bool,
+    /// disks of a simulation, on a virtual clock: no io_uring
     replace: Option<Replace>,
 }
 
 impl ArrayController {
-    /// One whose queues have no io_uring: for disks in memory, on a virtual clock.
-    pub fn simulated() -> Self {
-        Self { simulated: true, ..Self::default() }
-    }
-
-    /// The same over disks of the caller's own.
+    /// One over disks of the caller's own, whose queues have no io_uring: on a virtual clock.
     pub fn simulated_over(replace: Replace) -> Self {
-        Self { simulated: true, replace: Some(replace), ..Self::default() }
+        Self { replace: Some(replace), ..Self::default() }
     }
 
     /// A unit over the members, on `engine`.
@@ -135,7 +129,7 @@ impl ArrayController {
         slots: usize,
     ) -> Result<Engine, DriverError> {
         let depth = slots.max(8) as u32;
-        if self.simulated {
+        if self.replace.is_some() {
             return Ok(Engine::simulated_at_depth(memory, depth));
         }
         Engine::new(EngineConfig { depth }, memory, registered).map_err(DriverError::new)

@@ -6,7 +6,8 @@ use outboard_hba::{HbaReport, Path, TaskManagement, UnitReport};
 use outboard_host::channel::{Channel, Resident};
 use outboard_host::driver::{Driver, DriverStatus, Launch, Options, attach_resident};
 use outboard_host::stack::Stack;
-use outboard_slots::Memory;
+use outboard_scsi::Lun;
+use outboard_slots::{Memory, Region};
 
 use crate::stream::Setup;
 
@@ -47,7 +48,7 @@ impl Attached {
             let (report, identifiers, region, channels) =
                 attach_resident(controller, options, descriptors, &attach).map_err(text)?;
             let channel = channels.into_iter().next().ok_or("no queue")?;
-            let stack = Stack::new(&report, 0, &identifiers, &region, 0).map_err(text)?;
+            let stack = stack(&report, &identifiers, &region, setup.lun)?;
             let way = Way::Resident(Box::new(channel));
             return Ok(Self {
                 stack,
@@ -68,8 +69,7 @@ impl Attached {
             return Err(format!("declined: {reason}"));
         }
         let channel = channels.into_iter().next().ok_or("no queue")?;
-        let stack = Stack::new(driver.report(), 0, driver.identifiers(), driver.region(), 0)
-            .map_err(text)?;
+        let stack = stack(driver.report(), driver.identifiers(), driver.region(), setup.lun)?;
         let (memory, unit) = (driver.region().memory().clone(), unit_of(driver.report())?);
         Ok(Self { stack, memory, unit, way: Way::Process(Box::new(driver), channel) })
     }
@@ -138,6 +138,19 @@ impl Way {
             }
         }
     }
+}
+
+/// A stack whose unit keeps its reservations.
+fn stack(
+    report: &HbaReport,
+    identifiers: &[u32],
+    region: &Region,
+    lun: u16,
+) -> Result<Stack, String> {
+    let mut stack = Stack::new(report, 0, identifiers, region, 0).map_err(text)?;
+    let lun = Lun::new(lun).ok_or("no such LUN")?;
+    stack.target_mut().restore(lun, &[]).map_err(text)?;
+    Ok(stack)
 }
 
 fn unit_of(report: &HbaReport) -> Result<UnitReport, String> {

@@ -7,12 +7,15 @@ use outboard_raid::ArraySpec;
 use outboard_slots::Time;
 
 use crate::attached::Attached;
-use crate::initiator::{BLOCK, Dice, Initiator, Rules, Sent, Taste, Wanted};
+use crate::dice::Dice;
+use crate::initiator::{BLOCK, Initiator, Rules, Sent, Taste, Wanted};
 
 /// Nexuses of the stream's initiator.
 const NEXUSES: u64 = 2;
 /// A stream takes milliseconds; this long, and something hangs.
 const HANG: Duration = Duration::from_secs(20);
+/// Most blocks of a command.
+const MOST_BLOCKS: u64 = 64;
 /// Blocks of a read that looks at the medium at the end.
 const LOOK_BLOCKS: u64 = 32;
 
@@ -63,6 +66,7 @@ pub(crate) fn run(path: Path, setup: &Setup, steps: &[Step]) -> Result<(), Strin
         ordered: setup.ordered,
         can_unmap: attached.unit.unmap_granularity.is_some(),
         nexuses: NEXUSES,
+        most: MOST_BLOCKS,
     };
     let (answers, began) = (Vec::new(), Time::now());
     let mut run = Run { attached, initiator, taste, answers, late: None, began };
@@ -126,6 +130,9 @@ impl Run {
         if !moved && self.initiator.held() == 0 {
             let outstanding = stack.in_driver();
             channel.idle(now, now.plus_nanos(200_000), outstanding);
+        }
+        for record in self.attached.stack.state_records() {
+            self.attached.stack.state_kept(&record, true);
         }
         self.initiator.answers(&mut self.answers)?;
         self.initiator.managed(&mut self.attached.stack)?;

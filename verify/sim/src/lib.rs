@@ -8,6 +8,7 @@
 //! | `machine` | the host's thread, the life of drivers, the clock |
 //! | `driver` | a driver process over the real rings, with faults |
 //! | `medium` | disks that outlive drivers: caches, late landings, torn and misdirected writes |
+//! | `attempts` | which drivers had which task: suspects alone, and none a fourth time |
 //! | `audit` | what the host must refuse, worked out a second time |
 //! | `initiator` | commands, and a model of what each answer and each block may be |
 //! | [`planted`] | deliberate mistakes that must be found |
@@ -18,12 +19,14 @@
 
 #![forbid(unsafe_code)]
 
+mod attempts;
 mod audit;
 pub mod dice;
 mod driver;
 pub mod fault;
 mod initiator;
 mod machine;
+mod make;
 mod medium;
 pub mod planted;
 pub mod scenario;
@@ -43,6 +46,8 @@ pub struct Summary {
     pub deaths: u64,
     /// what met what
     pub coverage: Coverage,
+    /// tags of the tasks that the host has named as the likely cause of deaths
+    pub poison: Vec<u64>,
 }
 
 impl Summary {
@@ -51,6 +56,7 @@ impl Summary {
         self.tally.add(&other.tally);
         self.deaths += other.deaths;
         self.coverage.add(&other.coverage);
+        self.poison.extend(&other.poison);
     }
 }
 
@@ -65,5 +71,6 @@ pub fn run(seed: u64, tasks: u64, change: impl FnOnce(&mut Scenario)) -> Result<
     let told = format!("seed {seed}, {scenario:?}");
     let mut machine = Machine::new(scenario, dice).map_err(|e| format!("{told}: {e}"))?;
     let tally = machine.run().map_err(|breach| format!("{breach}\n{told}"))?;
-    Ok(Summary { tally, deaths: machine.deaths, coverage: machine.coverage })
+    let (deaths, poison) = (machine.deaths, machine.poisoned);
+    Ok(Summary { tally, deaths, coverage: machine.coverage, poison })
 }

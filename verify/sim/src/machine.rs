@@ -2,25 +2,24 @@
 //! comes back.
 
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
-use outboard_array::{ArrayController, ArrayOptions, Replace, UnitOptions};
 use outboard_disk::Limits;
-use outboard_disk::open::{OpenOptions, Opened, open};
-use outboard_hba::{Controller, DispatchQueues, HbaReport, QueueSetup, Runner, Startup};
+use outboard_hba::HbaReport;
 use outboard_host::channel::{Bundled, Channel};
 use outboard_host::ledger::SlotState;
 use outboard_host::stack::{Answer, Stack, StateRecord};
 use outboard_raid::Geometry;
 use outboard_scsi::Lun;
 use outboard_slots::spin::Advice;
-use outboard_slots::{Queue, Region, RegionConfig, Time};
+use outboard_slots::{Queue, Region, Time};
 
+use crate::attempts::Attempts;
 use crate::audit::Audit;
 use crate::dice::Dice;
 use crate::driver::{Round, SimulatedDriver};
 use crate::fault::{Coverage, Fault};
 use crate::initiator::{BLOCK, Initiator, Kind, Sent, Tally, Taste, Wanted};
+use crate::make::{describe, incarnation, new_region, replace, text};
 use crate::medium::Medium;
 use crate::scenario::Scenario;
 
@@ -67,6 +66,9 @@ pub(crate) struct Machine {
     /// the task that kills drivers, and how many it has killed
     poison: Option<(u64, u32)>,
     arms_poison: bool,
+    attempts: Attempts,
+    /// tags that the host has named as poison
+    pub(crate) poisoned: Vec<u64>,
     /// everything goes well from now on
     calm: bool,
     last_end: Time,
@@ -142,6 +144,8 @@ impl Machine {
             full: false,
             poison: None,
             arms_poison: false,
+            attempts: Attempts::default(),
+            poisoned: Vec::new(),
             calm: false,
             last_end: now,
             deaths: 0,
@@ -460,9 +464,17 @@ impl Machine {
         if !self.answers.is_empty() {
             self.last_end = self.now;
         }
+        self.answers.iter().for_each(|answer| self.attempts.ended(answer.cookie));
         self.initiator.answers(&mut self.answers)?;
         let (initiator, world) = (&mut self.initiator, &mut self.world);
-        world.audit.learn(|tag| initiator.handed_over(tag))?;
+        let attempts = &mut self.attempts;
+        // A planted mistake is somebody else's to find: each has a checker of its own.
+        let counts = self.scenario.planted.is_empty();
+        world.audit.learn(|tag| {
+            initiator.handed_over(tag)?;
+            if counts { attempts.handed_over(tag) } else { Ok(()) }
+        })?;
+        self.poisoned.extend(world.stack.poison().iter().map(|poison| poison.tag));
         initiator.managed(&mut world.stack)?;
         Ok(moved)
     }
@@ -540,6 +552,8 @@ impl Machine {
         world.stack.driver_fenced(self.now, &mut world.channel, &mut self.answers);
         let found = world.stack.counters().violations - before;
         self.compare(expected, found)?;
+        self.answers.iter().for_each(|answer| self.attempts.ended(answer.cookie));
+        self.attempts.died();
         self.initiator.answers(&mut self.answers)
     }
 
@@ -586,6 +600,7 @@ impl Machine {
         self.keeping.clear();
         self.answers.clear();
         self.poison = None;
+        self.attempts = Attempts::default();
         let region = new_region(&self.scenario)?;
         let (report, identifiers, runner) =
             incarnation(&self.options, &self.descriptors, &region, replace(&self.media))?;
@@ -625,66 +640,4 @@ impl World {
         self.asleep = false;
         Ok(())
     }
-}
-
-/// The driver's options, its members' descriptors, and the members.
-type Described = (serde_json::Value, Vec<OwnedFd>, Vec<Limits>);
-
-fn describe(scenario: &Scenario) -> Result<Described, String> {
-    let mut members: Vec<Opened> = Vec::new();
-    for bytes in &scenario.members {
-        // What it is made of: the simulated disk takes its place.
-        let spec = format!("null:{bytes}?block=512").parse().map_err(text)?;
-        members.push(open(&spec, &OpenOptions::default()).map_err(text)?);
-    }
-    let limits = members.iter().map(|m| *m.limits()).collect();
-    let (unit, descriptors) = UnitOptions::new(0, "simulated", scenario.array, members);
-    let options = ArrayOptions {
-        units: vec![unit],
-        maximum_task_count: u32::from(scenario.slots),
-        max_transfer: 1 << 20,
-    };
-    Ok((serde_json::to_value(&options).map_err(text)?, descriptors, limits))
-}
-
-fn new_region(scenario: &Scenario) -> Result<Region, String> {
-    Region::create(RegionConfig {
-        slots_per_queue: u32::from(scenario.slots),
-        queues: 1,
-        pool_bytes: scenario.pool_bytes,
-        scratch_bytes: 256 << 10,
-    })
-    .map_err(text)
-}
-
-fn replace(media: &[Medium]) -> Replace {
-    let media = media.to_vec();
-    Arc::new(move |_, number, disk| media.get(number).map_or(disk, Medium::disk))
-}
-
-/// The real driver, started anew over the same disks: what it reports, and its queue.
-fn incarnation(
-    options: &serde_json::Value,
-    descriptors: &[OwnedFd],
-    region: &Region,
-    replace: Replace,
-) -> Result<(HbaReport, Vec<u32>, Runner), String> {
-    let copies: Result<Vec<_>, _> = descriptors.iter().map(OwnedFd::try_clone).collect();
-    let mut startup = Startup {
-        options: options.clone(),
-        descriptors: copies.map_err(text)?,
-        queues: DispatchQueues::default(),
-    };
-    let mut controller = ArrayController::simulated_over(replace);
-    let report = controller.initialize(&mut startup).map_err(text)?;
-    let slots = region.layout().slots();
-    let identifiers = (0..slots).map(|s| controller.map_hba_data(s as u16)).collect();
-    let setup = QueueSetup { index: 0, region: region.clone(), mapped: true };
-    let queue = controller.open_queue(&setup).map_err(text)?;
-    controller.start().map_err(text)?;
-    Ok((report, identifiers, Runner::new(Box::new(queue), &setup)))
-}
-
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }

@@ -1,6 +1,6 @@
 //! Making a ring: created disabled, its tables filled, enabled by the thread that uses it first.
 
-use io_uring::{IoUring, Probe, opcode};
+use io_uring::{IoUring, Probe, Submitter, opcode};
 use outboard_slots::Memory;
 use rustix::io::Errno;
 
@@ -28,13 +28,7 @@ impl Ring {
             .submitter()
             .register_files_sparse(Self::FILES)
             .map_err(fail("io_uring_register(FILES2)"))?;
-        let mut probe = Probe::new();
-        uring.submitter().register_probe(&mut probe).map_err(fail("io_uring_register(PROBE)"))?;
-        let support = Support {
-            vectored_fixed: probe.is_supported(opcode::ReadvFixed::CODE)
-                && probe.is_supported(opcode::WritevFixed::CODE),
-            futex_wait: probe.is_supported(opcode::FutexWait::CODE),
-        };
+        let support = support_of(&uring.submitter())?;
         if !support.futex_wait {
             notes.push(
                 "this kernel's io_uring cannot wait for a doorbell (Linux 6.7): while I/O is in \
@@ -50,6 +44,7 @@ impl Ring {
             bell: Bell::default(),
             support,
             files: 0,
+            registered: None,
             in_kernel: 0,
             enabled: false,
             failed: None,
@@ -61,7 +56,7 @@ impl Ring {
     }
 
     /// Registers a range of the memory, in buffers of at most 1 GiB. Without it I/O still works.
-    fn register(&mut self, offset: u64, len: u64, notes: &mut Vec<String>) {
+    pub(super) fn register(&mut self, offset: u64, len: u64, notes: &mut Vec<String>) {
         let fits = usize::try_from(len).is_ok_and(|len| self.memory.contains(offset, len));
         if !fits || len == 0 {
             notes.push(format!(
@@ -85,6 +80,20 @@ impl Ring {
             Err(error) => notes.push(refusal(errno(&error), len)),
         }
     }
+}
+
+/// What this kernel can do.
+pub(super) fn support_of(submitter: &Submitter<'_>) -> Result<Support, SetupError> {
+    let mut probe = Probe::new();
+    submitter.register_probe(&mut probe).map_err(|error| SetupError {
+        call: "io_uring_register(PROBE)",
+        errno: errno(&error),
+    })?;
+    Ok(Support {
+        vectored_fixed: probe.is_supported(opcode::ReadvFixed::CODE)
+            && probe.is_supported(opcode::WritevFixed::CODE),
+        futex_wait: probe.is_supported(opcode::FutexWait::CODE),
+    })
 }
 
 /// The best ring this kernel has.

@@ -19,12 +19,12 @@ fn ring(entries: u32) -> Ring {
     ring
 }
 
-fn read(file: u32, segments: &[Segment]) -> Io<'_> {
+pub(super) fn read(file: u32, segments: &[Segment]) -> Io<'_> {
     let len = segments.iter().map(|s| u64::from(s.len)).sum();
     Io { file, command: Command::Read, offset: 0, len, segments, skip: 0 }
 }
 
-fn file(bytes: usize) -> std::fs::File {
+pub(super) fn file(bytes: usize) -> std::fs::File {
     let mut file = tempfile::tempfile().unwrap();
     let content: Vec<u8> = (0..bytes).map(|i| (i / 512) as u8).collect();
     file.write_all(&content).unwrap();
@@ -32,7 +32,7 @@ fn file(bytes: usize) -> std::fs::File {
 }
 
 /// Turns until `count` requests have ended.
-fn ends(ring: &mut Ring, count: usize) -> Vec<(u64, i32)> {
+pub(super) fn ends(ring: &mut Ring, count: usize) -> Vec<(u64, i32)> {
     let mut ended = Vec::new();
     let start = Instant::now();
     while ended.len() < count {

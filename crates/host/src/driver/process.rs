@@ -13,6 +13,7 @@ use outboard_hba::control::{Control, ControlError, socket_pair};
 use outboard_hba::protocol::{FromDriver, TaskManagement, ToDriver};
 use outboard_hba::{CONTROL_FD_VARIABLE, HbaReport, Manifest, Path};
 use outboard_slots::{Region, RegionConfig};
+use rustix::process::{Pid, Signal};
 
 use super::activation::{Activation, ActivationError, Step};
 use crate::channel::{Bundled, Channel, Single, SingleEnds};
@@ -290,9 +291,10 @@ impl Driver {
         self.watch.lock().status.clone()
     }
 
-    /// Sends a task management function; its answer is in [`Self::managed`] later.
+    /// Sends a task management function; its answer is in [`Self::managed`] later. Does not wait: a
+    /// driver that does not read is unfit.
     pub fn manage(&self, request: TaskManagement) -> Result<(), ControlError> {
-        self.control.send(&ToDriver::Manage(request), &[])
+        self.control.offer(&ToDriver::Manage(request))
     }
 
     /// Answers to task management functions: number and service response.
@@ -303,29 +305,40 @@ impl Driver {
     /// Ends the driver: asks it, waits a little, then kills it. Every task should have ended.
     pub fn stop(&mut self) -> io::Result<ExitStatus> {
         self.stopped = true;
-        let _ = self.control.send(&ToDriver::Stop, &[]);
+        let _ = self.control.offer(&ToDriver::Stop);
         let deadline = Instant::now() + STOP_TIMEOUT;
-        let status = loop {
-            if let Some(status) = self.child.try_wait()? {
-                break status;
-            }
-            if Instant::now() > deadline {
-                self.child.kill()?;
-                break self.child.wait()?;
-            }
+        while !self.has_ended() && Instant::now() <= deadline {
             std::thread::sleep(Duration::from_micros(500));
-        };
-        if let Some(watcher) = self.watcher.take() {
-            let _ = watcher.join();
         }
-        Ok(status)
+        self.end()
     }
 
     /// Kills the driver at once and waits for its end.
     pub fn kill(&mut self) -> io::Result<ExitStatus> {
         self.stopped = true;
+        self.end()
+    }
+
+    /// Whether the process has ended; it stays to be waited for, so that its number is its own.
+    fn has_ended(&self) -> bool {
+        use rustix::process::{WaitId, WaitIdOptions, waitid};
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        match Pid::from_raw(self.child.id().cast_signed()) {
+            Some(pid) => !matches!(waitid(WaitId::Pid(pid), options), Ok(None)),
+            None => true,
+        }
+    }
+
+    /// Kills what is left of the process and of those it has started, and reaps it.
+    fn end(&mut self) -> io::Result<ExitStatus> {
+        // Before it is waited for: until then nobody else has the number, which is its group's too.
+        if let Some(group) = Pid::from_raw(self.child.id().cast_signed()) {
+            let _ = rustix::process::kill_process_group(group, Signal::KILL);
+        }
         self.child.kill()?;
         let status = self.child.wait()?;
+        // The watcher must not wait for a process that has escaped with a copy of the socket.
+        self.control.shut_down();
         if let Some(watcher) = self.watcher.take() {
             let _ = watcher.join();
         }

@@ -36,9 +36,10 @@ impl Stack {
         let id = self.target_id;
         let described =
             report.targets.iter().find(|t| t.id == id).ok_or(StackError::NoTarget(id))?;
+        let longest = report.dma.max_transfer_size.min(self.buffers.largest());
         let mut units = Vec::with_capacity(described.units.len());
         for unit in &described.units {
-            let config = unit_config(id, unit, report.dma.max_transfer_size)?;
+            let config = unit_config(id, unit, longest)?;
             units.push((Lun::new(unit.lun).unwrap_or(Lun::ZERO), config));
         }
         let forgetful = described.units.iter().filter(|unit| !unit.acks_survive_death);

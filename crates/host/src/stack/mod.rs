@@ -33,7 +33,7 @@ use outboard_spc::{LogicalUnit, NexusId, SpcError, Target, TaskSet};
 
 use crate::buffers::BufferPool;
 use crate::channel::{Channel, ChannelError, Completed};
-use crate::ledger::{Ledger, Violation};
+use crate::ledger::{Ledger, SlotState, Violation};
 use acked::AckedWrites;
 use host_task::HostTask;
 use manage::Pending;
@@ -199,9 +199,16 @@ impl Stack {
         let mut target = Target::new(&names.name, names.ports, NEXUSES);
         let mut task_sets: Vec<Option<TaskSet>> = Vec::new();
         let mut restart = restart::Restart::default();
+        let layout = region.layout();
+        // Each queue allocates from its own share of the pool, so that threads share nothing.
+        let share = layout.config.pool_bytes / u64::from(layout.config.queues) / 4096 * 4096;
+        let base = layout.pool + share * u64::from(queue);
+        let buffers = BufferPool::new(base, share);
+        // What no buffer can hold no command may ask for.
+        let longest = report.dma.max_transfer_size.min(buffers.largest());
         for unit in &described.units {
             let fail = |source| StackError::Unit { target: target_id, lun: unit.lun, source };
-            let config = unit_config(target_id, unit, report.dma.max_transfer_size)?;
+            let config = unit_config(target_id, unit, longest)?;
             let lun = Lun::new(unit.lun).unwrap_or(Lun::ZERO);
             target.add_unit(lun, LogicalUnit::new(config)).map_err(fail)?;
             if !unit.acks_survive_death {
@@ -213,16 +220,12 @@ impl Stack {
             }
             task_sets[index] = Some(TaskSet::new(count));
         }
-        let layout = region.layout();
-        // Each queue allocates from its own share of the pool, so that threads share nothing.
-        let share = layout.config.pool_bytes / u64::from(layout.config.queues) / 4096 * 4096;
-        let base = layout.pool + share * u64::from(queue);
         Ok(Self {
             target_id,
             target,
             task_sets,
             ledger: Ledger::new(slots.start as u16, count),
-            buffers: BufferPool::new(base, share),
+            buffers,
             identifiers: identifiers.to_vec(),
             first_slot: slots.start as u16,
             outbox: Vec::with_capacity(usize::from(count)),
@@ -385,6 +388,11 @@ impl Stack {
             2 => Direction::FromDevice,
             _ => Direction::None,
         }
+    }
+
+    /// Whether `slot` has a task.
+    pub fn holds(&self, slot: u16) -> bool {
+        self.ledger.record(slot).is_some_and(|r| r.state != SlotState::Free)
     }
 
     /// Whether the host itself executes the task in `slot`.

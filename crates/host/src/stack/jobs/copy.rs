@@ -46,8 +46,9 @@ impl Copying {
                 return self.end(stack, Some(Sense::COPY_TARGET_DEVICE_NOT_REACHABLE));
             }
             Some(_) => return self.end(stack, Some(Sense::THIRD_PARTY_DEVICE_FAILURE)),
-            // Nothing has been begun, or what was is begun again: by reading.
-            None => self.read = false,
+            // Nothing has been begun, or the same again. A write goes out again from the buffer: its
+            // source may have changed under it.
+            None => {}
         }
         if aborted {
             return self.end(stack, None);
