@@ -1,6 +1,7 @@
 //! The `outboard` command.
 
 use std::io::{self, Write};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -8,7 +9,8 @@ use clap_complete::Shell;
 use outboard_bench::cli::{self, BenchArgs};
 use outboard_lint::cli::LintArgs;
 use outboard_md::cli::ArrayArgs;
-use outboard_serve::cli::{ConfigArgs, ServeArgs, StatusArgs};
+use outboard_sandbox::RingMaker;
+use outboard_serve::cli::{ConfigArgs, ExtArgs, ServeArgs, StatusArgs};
 
 /// Storage-controller drivers outside the kernel, as fast as inside it.
 ///
@@ -32,6 +34,8 @@ enum Command {
     Status(StatusArgs),
     /// Work with configuration files of servers
     Config(ConfigArgs),
+    /// Activate, replace and list extensions: drivers in packages
+    Ext(Box<ExtArgs>),
     /// Make and examine arrays that mdadm and Linux understand
     Array(ArrayArgs),
     /// Check DriverKit sources for the mistakes that panic, hang or lose I/O
@@ -41,6 +45,9 @@ enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Start a driver in its sandbox; the host starts this
+    #[command(hide = true)]
+    Launcher,
     /// Be a driver; the host starts this
     #[command(hide = true, subcommand)]
     Driver(Driver),
@@ -58,10 +65,21 @@ fn main() -> ExitCode {
         Command::Serve(args) => outboard_serve::cli::serve(&args, outboard_serve::run::run),
         Command::Status(args) => outboard_serve::cli::status(&args),
         Command::Config(args) => outboard_serve::cli::config(&args),
+        Command::Ext(args) => outboard_serve::cli::ext(&args),
         Command::Array(args) => outboard_md::cli::run(&args),
         Command::Lint(args) => outboard_lint::cli::run(&args),
         Command::Completions { shell } => completions(shell),
+        Command::Launcher => outboard_sandbox::launcher_main(&Rings),
         Command::Driver(Driver::Array) => outboard_array::main(),
+    }
+}
+
+/// The io_urings that a driver finds ready, on its disks alone.
+struct Rings;
+
+impl RingMaker for Rings {
+    fn make(&self, entries: u32, disks: &[BorrowedFd<'_>]) -> Result<(OwnedFd, String), String> {
+        outboard_disk::launch::make(entries, disks).map_err(|error| error.to_string())
     }
 }
 

@@ -42,15 +42,10 @@ fn start(fault: &str, options: &Options) -> Result<(Driver, Vec<Box<dyn Channel>
     let launch = Launch {
         program: std::env::current_exe().unwrap(),
         arguments: arguments.map(str::to_owned).to_vec(),
-        options: serde_json::Value::Null,
         descriptors: vec![
-            outboard_slots::Memory::create("resource", 4096)
-                .unwrap()
-                .fd()
-                .try_clone_to_owned()
-                .unwrap(),
+            outboard_slots::Memory::create("resource", 4096).unwrap().share().unwrap(),
         ],
-        region: None,
+        ..Launch::default()
     };
     Driver::start(launch, options)
 }
@@ -128,7 +123,7 @@ fn one_that_hangs_in_initialize() {
 
 #[test]
 fn one_of_another_protocol() {
-    let words = ["protocol version 2", "this host version 1", "build both from one release"];
+    let words = ["protocol version 2", "this host version 1", "update the host to the release"];
     does_not_start("other-protocol", &words);
 }
 
@@ -265,13 +260,7 @@ fn one_whose_io_thread_panics_under_load() {
 fn a_program_that_is_not_there() {
     let _alone = alone();
     let before = Holdings::now();
-    let launch = Launch {
-        program: "/no/such/driver".into(),
-        arguments: Vec::new(),
-        options: serde_json::Value::Null,
-        descriptors: Vec::new(),
-        region: None,
-    };
+    let launch = Launch { program: "/no/such/driver".into(), ..Launch::default() };
     let message = Driver::start(launch, &bundled()).err().unwrap().to_string();
     assert!(message.contains("/no/such/driver") && message.contains("check the path"), "{message}");
     before.unchanged();

@@ -127,7 +127,7 @@ fn another_isid_is_another_nexus() {
     assert_eq!(writes(&mut open(&server, "a")), Status::Good.code());
 }
 
-/// Files of the state folder, the most recently written first.
+/// Reservations in the state folder, the most recently written first.
 fn state_files(server: &Server) -> Vec<PathBuf> {
     fn walk(folder: PathBuf, files: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap().flatten() {
@@ -139,6 +139,7 @@ fn state_files(server: &Server) -> Vec<PathBuf> {
     }
     let mut files = Vec::new();
     walk(server.folder().join("state"), &mut files);
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "reservations"));
     files.sort_by_key(|file| std::cmp::Reverse(fs::metadata(file).unwrap().modified().unwrap()));
     files
 }

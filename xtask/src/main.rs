@@ -8,6 +8,7 @@ mod checks;
 mod conformance;
 mod fuzz;
 mod instructions;
+mod kills;
 mod licences;
 mod limits;
 mod packages;
@@ -79,6 +80,8 @@ enum Task {
     Sim(sim::Options),
     /// Load that checks every byte, cut and half-open connections, for long
     Soak(soak::Options),
+    /// Kills or stops drivers or servers under load, or has a driver attack its host, and measures it
+    Kills(kills::Options),
 }
 
 fn main() -> ExitCode {
@@ -108,6 +111,7 @@ fn run(task: Task) -> Result<ExitCode> {
         }
         Task::Sim(options) => steps.run("sim", || sim::sim(&options)),
         Task::Soak(options) => steps.run("soak", || soak::soak(&options)),
+        Task::Kills(options) => steps.run("kills", || kills::kills(&options)),
         Task::Versus(versus) => steps.run("versus", || versus::run(&versus)),
     }
     Ok(steps.finish())

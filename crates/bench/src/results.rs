@@ -64,7 +64,7 @@ impl Results {
     pub fn new(samples: &[Sample]) -> Self {
         let mut groups: BTreeMap<(u32, Phase, Row), Vec<&Sample>> = BTreeMap::new();
         for sample in samples {
-            let key = (sample.queue_depth, sample.phase, sample.row());
+            let key = (sample.queue_depth, sample.phase, sample.row);
             groups.entry(key).or_default().push(sample);
         }
         let cells = groups.iter().map(|(&(queue_depth, phase, row), group)| {

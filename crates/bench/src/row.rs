@@ -17,22 +17,37 @@ pub struct Row {
     pub path: Path,
     /// threads that submit, 1 or 2
     pub threads: u8,
+    /// the driver is in its sandbox, as under `outboard serve`
+    pub confined: bool,
 }
 
 impl Row {
     /// What all others are compared with.
-    pub const RESIDENT: Self = Self { path: Path::Resident, threads: 1 };
+    pub const RESIDENT: Self = Self::new(Path::Resident, 1, false);
     /// The resident path on two threads.
-    pub const RESIDENT_2: Self = Self { path: Path::Resident, threads: 2 };
+    pub const RESIDENT_2: Self = Self::new(Path::Resident, 2, false);
     /// One message a task.
-    pub const SINGLE: Self = Self { path: Path::Single, threads: 1 };
+    pub const SINGLE: Self = Self::new(Path::Single, 1, false);
     /// The same with the buffer mapped for each task.
-    pub const SINGLE_MAP: Self = Self { path: Path::SingleMap, threads: 1 };
+    pub const SINGLE_MAP: Self = Self::new(Path::SingleMap, 1, false);
     /// Slot indices in a ring.
-    pub const BUNDLED: Self = Self { path: Path::Bundled, threads: 1 };
+    pub const BUNDLED: Self = Self::new(Path::Bundled, 1, false);
+
+    /// The same, with the driver in its sandbox.
+    pub const SANDBOXED: Self = Self::new(Path::Bundled, 1, true);
 
     /// All rows in the order of the table; the reference first.
-    pub const ALL: [Self; 5] =
+    pub const ALL: [Self; 6] = [
+        Self::RESIDENT,
+        Self::RESIDENT_2,
+        Self::SINGLE,
+        Self::SINGLE_MAP,
+        Self::BUNDLED,
+        Self::SANDBOXED,
+    ];
+    /// What is compared unless something else is asked for: what the boundary costs. The sandbox adds
+    /// nothing that this could show, so it is asked for by name.
+    pub const USUAL: [Self; 5] =
         [Self::RESIDENT, Self::RESIDENT_2, Self::SINGLE, Self::SINGLE_MAP, Self::BUNDLED];
 
     /// Those with one host thread: what the System test compares. Two threads that write one file
@@ -40,11 +55,16 @@ impl Row {
     pub const ONE_THREAD: [Self; 4] =
         [Self::RESIDENT, Self::SINGLE, Self::SINGLE_MAP, Self::BUNDLED];
 
+    const fn new(path: Path, threads: u8, confined: bool) -> Self {
+        Self { path, threads, confined }
+    }
+
     /// As written on a command line, in the table and in JSON.
     pub const fn name(self) -> &'static str {
-        match (self.path, self.threads) {
-            (Path::Resident, 2..) => "resident-2",
-            (path, _) => path.name(),
+        match (self.path, self.threads, self.confined) {
+            (Path::Resident, 2.., _) => "resident-2",
+            (_, _, true) => "sandboxed",
+            (path, ..) => path.name(),
         }
     }
 

@@ -3,7 +3,6 @@
 use core::fmt;
 
 use hdrhistogram::Histogram;
-use outboard_hba::Path;
 use serde::Serialize;
 
 use crate::row::Row;
@@ -41,9 +40,7 @@ impl fmt::Display for Phase {
 #[derive(Clone, Debug)]
 pub struct Sample {
     /// how tasks reached the driver
-    pub path: Path,
-    /// threads that submitted, 1 or 2
-    pub threads: u8,
+    pub row: Row,
     /// what was done
     pub phase: Phase,
     /// most tasks outstanding
@@ -68,13 +65,6 @@ pub struct Sample {
     pub frame_ns: Vec<u64>,
     /// nanoseconds from submission to completion of each task
     pub latency: Histogram<u64>,
-}
-
-impl Sample {
-    /// The row it belongs to.
-    pub const fn row(&self) -> Row {
-        Row { path: self.path, threads: self.threads }
-    }
 }
 
 /// A histogram for [`Sample::latency`]: three significant digits, up to [`LATENCY_MAX_NS`]. Its

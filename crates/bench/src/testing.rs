@@ -41,8 +41,7 @@ pub(crate) fn random() -> Outcome {
             }
             let cpu = (tasks as f64 * cpu_ns) as u64;
             samples.push(Sample {
-                path: row.path,
-                threads: row.threads,
+                row,
                 phase: Phase::Random,
                 queue_depth: plan.queue_depth,
                 round,
@@ -107,8 +106,7 @@ fn sample(
     let host = tasks * 9_000 + (boundary_us * 60.0) as u64 * tasks;
     let driver = if row.path == outboard_hba::Path::Resident { 0 } else { tasks * 4_000 };
     Sample {
-        path: row.path,
-        threads: row.threads,
+        row,
         phase,
         queue_depth: depth,
         round,

@@ -7,6 +7,7 @@
 
 mod content;
 pub mod contract;
+pub mod crypt;
 pub mod delay;
 mod due;
 pub mod engine;

@@ -246,14 +246,7 @@ impl Opened {
         if populate == Some(true) {
             content.populate().map_err(refused)?;
         }
-        self.fd = Some(content.fd().try_clone_to_owned().map_err(|source| OpenError::System {
-            disk: self.name(),
-            call: "dup",
-            source:
-                source.raw_os_error().map_or(rustix::io::Errno::MFILE, |raw| {
-                    rustix::io::Errno::from_raw_os_error(raw)
-                }),
-        })?);
+        self.fd = Some(content.share().map_err(refused)?);
         self.content = OnceLock::from(content);
         Ok(self)
     }

@@ -48,7 +48,8 @@ fn rule_1_what_is_outside_or_unaligned_is_refused() {
         for op in [Op::Read, WRITE] {
             let rejected = rig.submit(request(1, op, 0, block, &segment(2 * block))).unwrap_err();
             assert_eq!(rejected.error, DiskError::OutOfRange, "segments add up to len");
-            let beyond = [Segment { offset: BUFFER_BYTES + 4096, len: block as u32 }];
+            let end = rig.engine.memory().len() as u64;
+            let beyond = [Segment { offset: end, len: block as u32 }];
             match rig.submit(request(1, op, 0, block, &beyond)) {
                 Err(rejected) => assert_eq!(rejected.error, DiskError::OutOfRange),
                 Ok(()) => {
@@ -126,7 +127,8 @@ fn writes_to_a_read_only_disk_are_refused() {
 #[test]
 fn requests_of_no_length_end_well() {
     each(|_, mut rig| {
-        for op in [Op::Read, WRITE, Op::WriteZeroes { may_unmap: false }, Op::Flush] {
+        let zero = rig.disk.limits().write_zeroes.then_some(Op::WriteZeroes { may_unmap: false });
+        for op in [Op::Read, WRITE, Op::Flush].into_iter().chain(zero) {
             rig.run(request(3, op, 4096, 0, &[])).result.unwrap();
         }
     });
@@ -277,7 +279,9 @@ fn what_was_written_is_read() {
 #[test]
 fn the_host_sees_what_was_written() {
     each(|case, mut rig| {
-        let Some(content) = rig.opened.memory().unwrap() else { return };
+        let Some(content) = rig.opened.memory().unwrap().filter(|_| !case.is_encrypted()) else {
+            return;
+        };
         rig.engine.memory().write(0, b"outboard").unwrap();
         rig.run(request(1, WRITE, 8192, 4096, &[Segment { offset: 0, len: 4096 }])).result.unwrap();
         let mut bytes = [0; 8];

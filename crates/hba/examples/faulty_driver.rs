@@ -187,7 +187,8 @@ pub(crate) fn main() -> ExitCode {
     match fault {
         Fault::ExitsAtOnce => ExitCode::from(3),
         Fault::OtherProtocol => answer_hello(|control| {
-            let _ = control.send(&FromDriver::Hello { protocol: PROTOCOL + 1, manifest }, &[]);
+            let _ = control
+                .send(&FromDriver::Hello { protocol: PROTOCOL + 1, oldest: 0, manifest }, &[]);
         }),
         Fault::TalksNonsense => answer_hello(|control| {
             let _ = control.send(&"good morning", &[]);

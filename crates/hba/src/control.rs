@@ -101,12 +101,8 @@ impl Control {
             return Err(ControlError::System(Errno::TOOMANYREFS));
         }
         loop {
-            let sent = rustix::net::sendmsg(
-                &self.socket,
-                &[IoSlice::new(&bytes)],
-                &mut ancillary,
-                flags,
-            );
+            let sent =
+                rustix::net::sendmsg(&self.socket, &[IoSlice::new(&bytes)], &mut ancillary, flags);
             match sent {
                 Ok(_) => return Ok(()),
                 Err(Errno::INTR) => {}
@@ -190,12 +186,12 @@ mod tests {
         let mut driver = Control::new(theirs);
         let file = tempfile();
         host.send(
-            &ToDriver::Initialize { options: serde_json::json!({"a": 1}) },
+            &ToDriver::Initialize { options: serde_json::json!({"a": 1}), disks: Vec::new() },
             &[file.as_fd(); 3],
         )
         .unwrap();
         let (message, fds) = driver.receive::<ToDriver>(None).unwrap().unwrap();
-        assert!(matches!(message, ToDriver::Initialize { options } if options["a"] == 1));
+        assert!(matches!(message, ToDriver::Initialize { options, .. } if options["a"] == 1));
         assert_eq!(fds.len(), 3);
         assert!(driver.receive::<ToDriver>(Some(Duration::from_millis(1))).unwrap().is_none());
     }

@@ -39,10 +39,12 @@
 //! 5. A failure is a response, never a panic: a driver that dies is restarted by the host.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use outboard_slots::doorbell::Doorbell;
 use outboard_slots::{Region, Time};
 
+use crate::disks::DiskDescription;
 use crate::dispatch::DispatchQueues;
 use crate::manifest::Manifest;
 use crate::report::HbaReport;
@@ -110,6 +112,9 @@ pub struct Startup {
     pub options: serde_json::Value,
     /// descriptors of the resources it was given, in the order its options name them
     pub descriptors: Vec<OwnedFd>,
+    /// what these are, for a driver whose configuration names disks; [`Startup::take_disks`] joins
+    /// the two
+    pub disks: Vec<DiskDescription>,
     /// where it makes the dispatch queues of its manifest
     pub queues: DispatchQueues,
 }
@@ -124,9 +129,26 @@ pub struct QueueSetup {
     /// whether the buffer memory stays mapped, so that it may be registered with the kernel once;
     /// not so on the `single-map` path
     pub mapped: bool,
+    /// the io_uring that the launcher has made for this queue; none outside of a sandbox, where a
+    /// driver makes its own
+    pub ring: Option<InheritedRing>,
+}
+
+/// An io_uring that was made before the driver ran, on its disks and restricted to them.
+#[derive(Clone, Debug)]
+pub struct InheritedRing {
+    /// its descriptor
+    pub fd: Arc<OwnedFd>,
+    /// what its maker says of it (`outboard_disk::Engine::inherit`)
+    pub description: String,
 }
 
 impl QueueSetup {
+    /// The setup of queue `index` of a region that is mapped, without an inherited ring.
+    pub fn new(index: u32, region: Region) -> Self {
+        Self { index, region, mapped: true, ring: None }
+    }
+
     /// The slots this queue owns.
     pub fn slots(&self) -> core::ops::Range<u32> {
         self.region.layout().slots_of(self.index)

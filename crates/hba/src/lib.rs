@@ -17,6 +17,7 @@
 
 pub mod control;
 pub mod controller;
+pub mod disks;
 pub mod dispatch;
 mod loops;
 mod mailbox;
@@ -29,13 +30,14 @@ pub mod task;
 pub mod testkit;
 pub mod values;
 
-pub use controller::{Controller, DriverError, IoQueue, QueueSetup, Startup};
+pub use controller::{Controller, DriverError, InheritedRing, IoQueue, QueueSetup, Startup};
+pub use disks::{DISKS_MAX, Disk, DiskDescription, DiskKind};
 pub use dispatch::{DispatchQueue, DispatchQueues, WouldDeadlock};
 pub use loops::HEARTBEAT_NS;
 pub use manifest::{Binding, Manifest, ManifestError, Method, QueueDeclaration, QueueKind};
 pub use protocol::{ManagementFunction, Path, TaskManagement};
 pub use report::{Constraints, DmaSpecification, HbaReport, ReportError, TargetReport, UnitReport};
-pub use run::{CONTROL_FD_VARIABLE, run};
+pub use run::{CONTROL_FD_VARIABLE, RINGS_VARIABLE, run};
 pub use runner::Runner;
 pub use task::{Bundle, Completions, Response, Task, Token};
 pub use values::{Direction, ServiceResponse, TaskAttribute, TaskStatus};

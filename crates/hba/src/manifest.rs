@@ -179,10 +179,32 @@ pub enum ManifestError {
 }
 
 fn method_name(method: &Method) -> String {
-    serde_json::to_value(method)
+    word(method)
+}
+
+/// A word of the manifest as it is written.
+fn word<T: Serialize + core::fmt::Debug>(word: &T) -> String {
+    serde_json::to_value(word)
         .ok()
         .and_then(|v| v.as_str().map(str::to_owned))
-        .unwrap_or_else(|| format!("{method:?}"))
+        .unwrap_or_else(|| format!("{word:?}"))
+}
+
+/// What only one of two lists has.
+fn one_sided<T: PartialEq>(
+    declared: &[T],
+    said: &[T],
+    name: impl Fn(&T) -> String,
+    found: &mut Vec<String>,
+) {
+    let only = |these: &[T], those: &[T]| -> Vec<String> {
+        these.iter().filter(|x| !those.contains(x)).map(&name).collect()
+    };
+    let undone = only(declared, said);
+    found
+        .extend(undone.into_iter().map(|what| format!("{what} is declared, the program has none")));
+    let unsaid = only(said, declared);
+    found.extend(unsaid.into_iter().map(|what| format!("the program has {what}, undeclared")));
 }
 
 impl Manifest {
@@ -250,6 +272,25 @@ impl Manifest {
             )
             .collect();
         if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// Where `said` differs from what is declared here; the order of queues and bindings means
+    /// nothing.
+    pub fn differences(&self, said: &Self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (field, declared, said) in [
+            ("identifier", &self.identifier, &said.identifier),
+            ("version", &self.version, &said.version),
+        ] {
+            if declared != said {
+                found.push(format!("{field} {declared:?} is declared, the program says {said:?}"));
+            }
+        }
+        let queue = |q: &QueueDeclaration| format!("queue {:?} ({})", q.name, word(&q.kind));
+        let binding = |b: &Binding| format!("binding of {} to {:?}", word(&b.method), b.queue);
+        one_sided(&self.queues, &said.queues, queue, &mut found);
+        one_sided(&self.bindings, &said.bindings, binding, &mut found);
+        found
     }
 
     /// The queue a method runs on.

@@ -7,21 +7,29 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
 
-use outboard_slots::Region;
+use outboard_sandbox::SandboxError;
+use outboard_slots::{Region, inherited_descriptor};
 
 use crate::control::{Control, ControlError};
-use crate::controller::{Controller, QueueSetup, Startup};
+use crate::controller::{Controller, InheritedRing, QueueSetup, Startup};
 use crate::dispatch::DispatchQueues;
 use crate::loops::{self, SingleSockets};
 use crate::mailbox::{Answer, Mailbox, Order, Waker};
-use crate::protocol::{FromDriver, PROTOCOL, Path, TaskManagement, ToDriver};
+use crate::protocol::{
+    FromDriver, OLDEST_PROTOCOL, PROTOCOL, Path, TaskManagement, ToDriver, agree_with_host,
+};
 use crate::runner::Runner;
 
 /// The environment variable that says that standard input is the control socket.
 pub const CONTROL_FD_VARIABLE: &str = "OUTBOARD_CONTROL_FD";
 
+/// The environment variable that names the io_urings that a launcher has made.
+pub const RINGS_VARIABLE: &str = "OUTBOARD_RINGS";
+
 /// A driver program's whole `main`. Ends with the host: when it says so, or when it goes away.
 pub fn run<C: Controller>(controller: C) -> ExitCode {
+    // Before anything is opened.
+    let rings = inherited_rings().into_iter();
     let Some(control) = control_socket() else {
         eprintln!(
             "this program is an Outboard driver and is started by a host; start it with `outboard bench` or `outboard serve` ({CONTROL_FD_VARIABLE} is not set)"
@@ -37,7 +45,7 @@ pub fn run<C: Controller>(controller: C) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let mut driver = Driver { sender, startup: None, threads: Vec::new() };
+    let mut driver = Driver { sender, startup: None, threads: Vec::new(), rings };
     match driver.serve(controller, Control::new(control)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { step, reason }) => {
@@ -51,6 +59,8 @@ struct Driver {
     sender: Arc<Control>,
     startup: Option<Startup>,
     threads: Vec<(Arc<Mailbox>, JoinHandle<()>)>,
+    /// what the launcher has made, a queue each
+    rings: std::vec::IntoIter<InheritedRing>,
 }
 
 /// Why a driver ends early.
@@ -82,12 +92,18 @@ impl Driver {
         loop {
             let Some((message, descriptors)) = self.receive(&mut control)? else { return Ok(()) };
             match message {
-                ToDriver::Hello { .. } => {
+                ToDriver::Hello { protocol, oldest } => {
+                    agree_with_host(protocol, oldest)
+                        .map_err(|skew| failed("hello")(skew.to_string()))?;
                     let manifest = controller.manifest();
-                    self.send(&FromDriver::Hello { protocol: PROTOCOL, manifest })?;
+                    self.send(&FromDriver::Hello {
+                        protocol: PROTOCOL,
+                        oldest: OLDEST_PROTOCOL,
+                        manifest,
+                    })?;
                 }
-                ToDriver::Initialize { options } => {
-                    let startup = Startup { options, descriptors, queues: queues.clone() };
+                ToDriver::Initialize { options, disks } => {
+                    let startup = Startup { options, descriptors, disks, queues: queues.clone() };
                     let startup = self.startup.insert(startup);
                     let report = controller
                         .initialize(startup)
@@ -182,6 +198,7 @@ impl Driver {
                     index,
                     region: region.clone(),
                     mapped: path != Path::SingleMap,
+                    ring: self.rings.next(),
                 },
                 sockets: pair,
                 mailbox: Arc::clone(&mailbox),
@@ -263,7 +280,12 @@ impl IoThread {
         };
         let _ = ready.send(Ok(()));
         let mut runner = Runner::new(Box::new(queue), &self.setup);
-        let QueueSetup { index, region, mapped } = &self.setup;
+        let QueueSetup { index, region, mapped, .. } = &self.setup;
+        // What it needs it has by now.
+        match outboard_sandbox::restrict_io_thread() {
+            Ok(()) | Err(SandboxError::NotFiltered) => {}
+            Err(error) => eprintln!("driver, I/O queue {index}: {error}"),
+        }
         let ended = match &self.sockets {
             None => loops::bundled(&mut runner, region, *index, &self.mailbox),
             Some(sockets) => {
@@ -327,7 +349,20 @@ fn end_with_the_host(socket: OwnedFd) -> bool {
 fn control_socket() -> Option<OwnedFd> {
     std::env::var_os(CONTROL_FD_VARIABLE)?;
     let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).ok()?;
-    let null = std::fs::File::open("/dev/null").ok()?;
-    rustix::stdio::dup2_stdin(&null).ok()?;
+    // At its end from the beginning, like /dev/null, which a sandbox does not have.
+    let (ended, _) = rustix::pipe::pipe().ok()?;
+    rustix::stdio::dup2_stdin(&ended).ok()?;
     Some(socket)
+}
+
+/// The rings that the launcher has made, as `OUTBOARD_RINGS` names them: `FD:DESCRIPTION`, commas
+/// between.
+fn inherited_rings() -> Vec<InheritedRing> {
+    let named = std::env::var(RINGS_VARIABLE).unwrap_or_default();
+    let ring = |named: &str| {
+        let (fd, description) = named.split_once(':')?;
+        let fd = Arc::new(inherited_descriptor(fd.parse().ok()?)?);
+        Some(InheritedRing { fd, description: description.to_owned() })
+    };
+    named.split(',').filter_map(ring).collect()
 }

@@ -53,6 +53,8 @@ pub struct Record {
     pub given_up: u8,
     /// LUN, flat
     pub lun: u16,
+    /// what the unit's checks depended on when it was judged ([`outboard_spc::Target::generation`])
+    pub rights: u32,
     /// number of the I_T nexus
     pub nexus: u32,
     /// generation of the submission that the driver holds
@@ -87,6 +89,7 @@ impl Record {
         deaths: 0,
         given_up: 0,
         lun: 0,
+        rights: 0,
         nexus: 0,
         generation: 0,
         order: 0,

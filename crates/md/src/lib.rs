@@ -33,4 +33,5 @@ pub use error::MdError;
 pub use member::Version;
 pub use stop::stop;
 pub use superblock::{Role, Superblock, SuperblockError};
+pub use text::time;
 pub use uuid::Uuid;

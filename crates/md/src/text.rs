@@ -1,7 +1,7 @@
 //! Times and sizes as people read them.
 
 /// `2026-11-22 11:36:15 UTC` of seconds since 1970.
-pub(crate) fn time(seconds: u64) -> String {
+pub fn time(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = date(days);
     let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);

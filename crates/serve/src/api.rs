@@ -6,6 +6,8 @@
 //! | `GET /v1/status` | [`Status`](crate::status::Status) |
 //! | `GET /v1/targets`, `GET /v1/targets/{name}` | targets with their LUNs |
 //! | `GET /v1/sessions` | sessions |
+//! | `GET /v1/extensions` | drivers by the targets they serve |
+//! | `POST /v1/extensions/reload` | serves by the versions that are active now: [`ExtensionReport`](crate::control::ExtensionReport) |
 //! | `GET /v1/config` | the configuration in force, secrets left out |
 //! | `POST /v1/reload` | reads the file again: [`ReloadReport`](crate::control::ReloadReport) |
 //! | `POST /v1/stop` | 202; the server drains and ends |

@@ -4,6 +4,7 @@
 
 mod check;
 mod client;
+mod ext;
 mod serve;
 mod show;
 mod tables;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 use clap::{ArgGroup, Args, Subcommand};
 
 pub use client::ClientError;
+pub use ext::{ExtArgs, ext};
 pub use serve::{Start, serve};
 pub use show::status;
 
@@ -31,8 +33,9 @@ use crate::config::Flags;
     arg_required_else_help = true,
     after_long_help = SERVE_EXAMPLES,
     override_usage = "outboard serve --config <FILE> [OPTIONS]\n       \
-                      outboard serve --array <ARRAY>... [OPTIONS]",
-    group = ArgGroup::new("what").required(true).multiple(false).args(["config", "array"]),
+                      outboard serve --array <ARRAY>... [OPTIONS]\n       \
+                      outboard serve --extension <ID|FOLDER> [--disk <DISK>]... [OPTIONS]",
+    group = ArgGroup::new("what").required(true).multiple(false).args(["config", "array", "extension"]),
 )]
 pub struct ServeArgs {
     /// Configuration file; docs/config.md describes it
@@ -42,7 +45,7 @@ pub struct ServeArgs {
         conflicts_with_all = [
             "iscsi", "target", "chap_user", "chap_secret_file", "mutual_user",
             "mutual_secret_file", "initiator", "read_only", "removable", "block_size", "thin",
-            "spin", "cpus", "state_dir", "driver",
+            "spin", "cpus", "state_dir", "driver", "driver_argument", "sandbox", "disk", "option",
         ],
     )]
     config: Option<PathBuf>,
@@ -111,6 +114,7 @@ Examples:
                  --chap-user ann --chap-secret-file /etc/outboard/ann
   outboard serve --array fast=disk:mem:4Gi --array 0/64Ki:/dev/sdb,/dev/sdc --spin
   outboard serve --array md:/dev/sdb,/dev/sdc --read-only
+  outboard serve --extension com.example.ram-disk --disk mem:1Gi
 
 Exit codes: 0 stopped as asked; 1 failed; 2 cannot be as asked for.";
 

@@ -8,12 +8,11 @@
 mod array;
 mod check;
 mod disks;
+mod error;
+mod extension;
 mod flags;
 mod machine;
 mod names;
-mod nearest;
-mod problem;
-mod reader;
 mod secret;
 mod server;
 mod shown;
@@ -25,15 +24,17 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use toml::de::DeTable;
 
 pub use array::{Array, Layout, MAX_MEMBERS};
+pub use error::ConfigError;
+pub use extension::Extension;
 pub use flags::Flags;
 pub use machine::Machine;
-pub use problem::{ConfigError, Problem};
+pub use outboard_settings::Problem;
 pub use secret::{MAX_SECRET_BYTES, MIN_SECRET_BYTES, Secret};
 pub use server::{
-    Api, Driver, ISCSI_PORT, Io, Iscsi, Limits, Log, LogFormat, MAX_PORTALS, MAX_THREADS, State,
+    Api, Driver, ISCSI_PORT, Io, Iscsi, Limits, Log, LogFormat, MAX_PORTALS, MAX_THREADS, Sandbox,
+    State,
 };
 pub use source::Source;
 pub use target::{
@@ -41,8 +42,7 @@ pub use target::{
 };
 
 use check::Places;
-use problem::{At, Found};
-use reader::{Problems, Section};
+use outboard_settings::{Found, Section, locate};
 
 /// Most bytes of a configuration file.
 pub const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -94,19 +94,11 @@ impl Config {
             path: path.map(Path::to_owned),
             problems: locate(found, text),
         };
-        let root = DeTable::parse(text).map_err(|error| {
-            let at = error.span().map_or(At::Whole, At::Span);
-            let message = error.message().replace('\n', ", ");
-            wrong(vec![Found::new(at, "", message, "this is not TOML; see https://toml.io")])
-        })?;
         let folder = path.and_then(Path::parent).unwrap_or_else(|| Path::new(""));
-        let problems = Problems::default();
-        let whole = root.span();
-        let section = Section::new(&problems, "", root.get_ref(), whole.start..whole.start);
-        let (mut config, places) = Self::read(section, folder, machine);
+        let read = outboard_settings::read(text, |root| Self::read(root, folder, machine));
+        let ((mut config, places), mut found) = read.map_err(|found| wrong(vec![found]))?;
         config.path = path.map(Path::to_owned);
         let mut warnings = Vec::new();
-        let mut found = problems.into_vec();
         // What could not be read is not there: rules across sections would only add noise.
         if found.is_empty() {
             check::all(&mut config, &places, machine, &mut found, &mut warnings);
@@ -140,6 +132,11 @@ impl Config {
         self.arrays.iter().find(|array| array.name == name)
     }
 
+    /// Where activated extensions are kept.
+    pub fn extensions_of(&self, machine: &Machine) -> PathBuf {
+        self.state.directory.clone().unwrap_or_else(|| machine.state_folder.clone())
+    }
+
     /// The target of that name.
     pub fn target(&self, name: &str) -> Option<&Target> {
         self.targets.iter().find(|target| target.name == name)
@@ -147,7 +144,7 @@ impl Config {
 
     /// The warnings as they are shown, one block of lines each; empty if there are none.
     pub fn shown_warnings(&self) -> String {
-        problem::render("warning", self.path.as_deref(), &self.warnings)
+        outboard_settings::render("warning", self.path.as_deref(), &self.warnings)
     }
 
     fn defaults(machine: &Machine) -> Self {
@@ -191,12 +188,6 @@ impl Config {
         root.finish();
         (config, places)
     }
-}
-
-fn locate(found: Vec<Found>, text: &str) -> Vec<Problem> {
-    let mut problems: Vec<Problem> = found.into_iter().map(|found| found.locate(text)).collect();
-    problems.sort_by_key(|problem| (problem.line.unwrap_or(usize::MAX), problem.column));
-    problems
 }
 
 fn read_text(path: &Path) -> Result<String, ConfigError> {

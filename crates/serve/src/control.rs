@@ -20,6 +20,14 @@ pub trait Control: Send + Sync {
     /// What cannot be changed while the server runs, or failed. The server goes on as before.
     fn reload(&self, config: Config) -> Result<ReloadReport, ReloadError>;
 
+    /// Looks again which versions of extensions are active, and has their targets served by these.
+    ///
+    /// # Errors
+    /// A version does not serve: all targets go on as before.
+    fn reload_extensions(&self) -> Result<ExtensionReport, ReloadError> {
+        Ok(ExtensionReport::default())
+    }
+
     /// Asks for the end: log-ins are refused, tasks drain, drivers end. Returns at once.
     fn stop(&self);
 
@@ -40,6 +48,28 @@ pub struct ReloadReport {
     pub changes: Vec<String>,
     /// what differs and takes effect at the next start only
     pub at_next_start: Vec<String>,
+}
+
+/// What became of the targets with extensions.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+pub struct ExtensionReport {
+    /// each of them
+    pub targets: Vec<TargetOutcome>,
+    /// the changes that were made, in words
+    pub changes: Vec<String>,
+}
+
+/// A target with an extension.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+pub struct TargetOutcome {
+    /// iSCSI name
+    pub target: String,
+    /// the extension
+    pub identifier: String,
+    /// the version that serves it
+    pub version: String,
+    /// the version that did, if it has been replaced
+    pub replaced: Option<String>,
 }
 
 /// Why a reload changed nothing.

@@ -10,9 +10,10 @@
 //! | [`status`] | what it tells of itself |
 //! | [`api`] | the control thread: HTTP over a Unix socket, signals, the watchdog |
 //! | [`metrics`] | the status for Prometheus |
+//! | [`report`] | what a driver's death leaves |
 //! | [`notify`] | readiness, for the service manager and on standard output |
 //! | [`log`] | set-up of the log |
-//! | [`cli`] | `outboard serve`, `outboard status`, `outboard config` |
+//! | [`cli`] | `outboard serve`, `outboard status`, `outboard config`, `outboard ext` |
 
 #![forbid(unsafe_code)]
 
@@ -25,6 +26,7 @@ pub mod log;
 pub mod metrics;
 pub mod notify;
 pub mod offer;
+pub mod report;
 pub mod run;
 mod signals;
 pub mod status;

@@ -114,6 +114,10 @@ impl Snapshot {
         })?;
         gauges(encoder, "pool_bytes", "Bytes of the buffer pool", {
             drivers().map(|(i, driver)| (label(i), driver.pool.total))
+        })?;
+        let help = "From a driver's loss to the first task that its successor completed";
+        histograms(encoder, "driver_pause", help, {
+            drivers().map(|(i, driver)| (label(i), &driver.pause))
         })
     }
 
@@ -151,19 +155,7 @@ impl Snapshot {
 
     fn latency(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let help = "From reception of a read or write to its response";
-        let unit = Some(&Unit::Seconds);
-        let mut metric =
-            encoder.encode_descriptor("lun_latency", help, unit, MetricType::Histogram)?;
-        for (labels, latency) in self.each(|lun| &lun.counters.latency) {
-            let sum = latency.sum_ns as f64 / 1e9;
-            metric.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
-                sum,
-                latency.count,
-                &buckets(latency),
-                None,
-            )?;
-        }
-        Ok(())
+        histograms(encoder, "lun_latency", help, self.each(|lun| &lun.counters.latency))
     }
 
     /// A value of each LUN.
@@ -216,6 +208,26 @@ fn gauges<'a>(
     let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
     for (labels, value) in series {
         metric.encode_family(&labels)?.encode_gauge(&value)?;
+    }
+    Ok(())
+}
+
+fn histograms<'a>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    series: impl IntoIterator<Item = Series<'a, &'a Latency>>,
+) -> fmt::Result {
+    let unit = Some(&Unit::Seconds);
+    let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Histogram)?;
+    for (labels, latency) in series {
+        let sum = latency.sum_ns as f64 / 1e9;
+        metric.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
+            sum,
+            latency.count,
+            &buckets(latency),
+            None,
+        )?;
     }
     Ok(())
 }

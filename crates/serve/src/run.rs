@@ -2,9 +2,10 @@
 //! apart again in order.
 
 mod in_force;
+mod resources;
 
 use std::collections::{HashMap, HashSet};
-use std::io::{self, Seek};
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::mpsc::channel;
@@ -12,24 +13,28 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use outboard_disk::DiskKind;
+use outboard_ext::Store;
+use outboard_ext::servers::{self, Announced};
 use outboard_host::stack::{Stack, StackError, TargetNames};
 use outboard_iscsi::server::Server;
 use outboard_scsi::Lun;
 
 use self::in_force::in_force;
+use self::resources::{for_log_ins, holds, serves, sizes};
 use crate::api::{self, ApiError};
 use crate::cli::Start;
-use crate::config::{Array, Config, Target as TargetConfig};
-use crate::control::{Control, ReloadError, ReloadReport};
+use crate::config::{Config, Target as TargetConfig};
+use crate::control::{Control, ExtensionReport, ReloadError, ReloadReport, TargetOutcome};
 use crate::io::mailbox::{Addresses, Message, Post, mailbox};
+use crate::io::plan::{Plan, Serves};
 use crate::io::portal::{self, Bounds, LoginThread, Place, Portal};
 use crate::io::reservations::{Folder, StateError};
-use crate::io::supervisor::{self, Plan, StartError};
-use crate::io::target::Target;
+use crate::io::supervisor::{self, StartError};
+use crate::io::target::{LunReport, Target};
 use crate::io::thread::{IoThread, Settings};
 use crate::notify;
 use crate::offer::{self, OfferError};
+use crate::report::Reports;
 use crate::status::{self, DriverState, Status};
 
 /// How long tasks may take when the server ends.
@@ -101,6 +106,7 @@ pub fn run(start: Start) -> Result<(), ServeError> {
     let shared = Arc::new(Shared {
         begun: Instant::now(),
         portal: portal.clone(),
+        extensions: config.extensions_of(&machine),
         posts: threads.posts.clone(),
         places: threads.places.clone(),
         state: Mutex::new(State {
@@ -130,7 +136,8 @@ pub fn run(start: Start) -> Result<(), ServeError> {
     let logins =
         std::thread::Builder::new().name("login".to_owned()).spawn(move || logins.run())?;
     shared.lock().phase = status::ServerState::Ready;
-    if let Err(error) = notify::ready(&config) {
+    let _announced = announce(&config, &shared);
+    if let Err(error) = notify::ready(&shared.as_told()) {
         tracing::warn!(%error, "readiness could not be told");
     }
 
@@ -142,6 +149,29 @@ pub fn run(start: Start) -> Result<(), ServeError> {
     threads.drain();
     control.stop();
     Ok(())
+}
+
+/// Lets `outboard ext` find this server, and catches up with what it did meanwhile.
+fn announce(config: &Config, shared: &Shared) -> Option<Announced> {
+    let by_identifier = |target: &TargetConfig| {
+        target.extension.as_ref().is_some_and(|extension| extension.folder.is_none())
+    };
+    let is_used = config.targets.iter().any(by_identifier);
+    if !is_used && config.state.directory.is_none() {
+        return None;
+    }
+    let store = Store::new(&shared.extensions);
+    let announced = match servers::announce(&store, config.api.socket.as_deref()) {
+        Ok(announced) => announced,
+        Err(error) => {
+            tracing::warn!(%error, "`outboard ext` does not find this server");
+            return None;
+        }
+    };
+    if is_used && let Err(error) = shared.reload_extensions() {
+        tracing::warn!(%error, "extensions are as they were");
+    }
+    Some(announced)
 }
 
 /// Takes every portal; port 0 becomes the one that the kernel chose.
@@ -216,8 +246,13 @@ impl Threads {
 
 fn start_target(config: &Config, target: &TargetConfig) -> Result<Target, ServeError> {
     let name = target.name.clone();
-    let plan =
-        Plan { units: units(config, target), driver: config.driver.clone(), kept: Arc::default() };
+    let plan = Plan {
+        serves: serves(config, target),
+        driver: config.driver.clone(),
+        kept: Arc::default(),
+        target: name.clone(),
+        reports: config.state.directory.as_deref().map(Reports::of),
+    };
     let running = supervisor::start(&plan, None)
         .map_err(|source| ServeError::Driver { target: name.clone(), source: Box::new(source) })?;
     let driver = &running.driver;
@@ -228,6 +263,14 @@ fn start_target(config: &Config, target: &TargetConfig) -> Result<Target, ServeE
         Stack::named(names, driver.report(), target_id, driver.identifiers(), driver.region(), 0)
             .map_err(|source| ServeError::Stack { target: name.clone(), source })?;
     stack.set_verify_replay(config.driver.verify_replay);
+    stack.set_debug(config.driver.debug);
+    if config.driver.debug {
+        tracing::warn!(
+            target = name,
+            pid = driver.pid(),
+            "debug mode: no deadline passes and no hang is found; take [driver] debug out before this server serves in earnest"
+        );
+    }
     let fail = |source| ServeError::State { target: name.clone(), source };
     let folder = match &config.state.directory {
         Some(folder) => Some(Folder::open(folder, &name).map_err(fail)?),
@@ -244,29 +287,12 @@ fn start_target(config: &Config, target: &TargetConfig) -> Result<Target, ServeE
     Ok(Target::new(name, server, stack, running, plan, folder))
 }
 
-/// LUNs and the arrays under them.
-fn units(config: &Config, target: &TargetConfig) -> Vec<(u16, Array)> {
-    let array = |lun: &crate::config::Lun| Some((lun.lun, config.array(&lun.array)?.clone()));
-    target.luns.iter().filter_map(array).collect()
-}
-
-/// How long the members are: a file that has grown is a reason to look at it again.
-fn sizes(config: &Config) -> HashMap<PathBuf, u64> {
-    let members = config.arrays.iter().flat_map(|array| &array.members);
-    let sizes = members.filter_map(|member| match &member.kind {
-        DiskKind::File { path, .. } => {
-            let end = std::fs::File::open(path).and_then(|mut f| f.seek(io::SeekFrom::End(0)));
-            Some((path.clone(), end.unwrap_or(0)))
-        }
-        _ => None,
-    });
-    sizes.collect()
-}
-
 /// What the control thread sees.
 struct Shared {
     begun: Instant,
     portal: Arc<Portal>,
+    /// the state directory of the extensions
+    extensions: PathBuf,
     posts: Vec<Post>,
     places: HashMap<String, Place>,
     state: Mutex<State>,
@@ -325,11 +351,12 @@ impl Shared {
         let reports = self.ask(Message::Report).into_iter().flatten().flatten();
         let down: Vec<String> =
             reports.filter(|r| r.state == DriverState::Failed).map(|r| r.name).collect();
-        // Who takes an array from another target comes after that one has let go of it.
+        // Who takes something from another target comes after that one has let go of it.
         let takes = |target: &TargetConfig| {
             let others = state.config.targets.iter().filter(|other| other.name != target.name);
-            let mut theirs = others.flat_map(|other| &other.luns).map(|lun| &lun.array);
-            theirs.any(|array| target.luns.iter().any(|lun| lun.array == *array))
+            let wanted = holds(new, target);
+            let mut theirs = others.flat_map(|other| holds(&state.config, other));
+            theirs.any(|held| wanted.contains(&held))
         };
         let mut order: Vec<&TargetConfig> = new.targets.iter().collect();
         order.sort_by_key(|target| takes(target));
@@ -337,19 +364,21 @@ impl Shared {
         for target in order {
             let Some(place) = self.places.get(&target.name) else { continue };
             let Some(old) = state.config.target(&target.name) else { continue };
-            let (before, after) = (units(&state.config, old), units(new, target));
-            let has_grown = after.iter().flat_map(|(_, array)| &array.members).any(|m| {
-                matches!(&m.kind, DiskKind::File { path, .. }
-                    if grown.get(path) != state.sizes.get(path))
-            });
+            let (before, after) = (serves(&state.config, old), serves(new, target));
+            let has_grown =
+                after.paths().iter().any(|path| grown.get(path) != state.sizes.get(path));
             let is_stale = state.uncertain.contains(&target.name) || down.contains(&target.name);
             if before == after && !has_grown && !is_stale {
                 continue;
             }
+            let package = after.installed().map(|installed| {
+                format!("{} {}", installed.package.identifier(), installed.package.version())
+            });
             match self.replace(place, &target.name, after) {
-                Ok(changes) if changes.is_empty() => {
-                    report.changes.push(format!("{}: its driver was replaced", target.name));
-                }
+                Ok(changes) if changes.is_empty() => report.changes.push(match package {
+                    Some(package) => format!("{}: served by {package} now", target.name),
+                    None => format!("{}: its driver was replaced", target.name),
+                }),
                 Ok(changes) => report.changes.extend(changes),
                 Err(reason) => {
                     for (place, name, before) in undo {
@@ -362,22 +391,17 @@ impl Shared {
             }
             undo.push((place, &target.name, before));
         }
-        if state.config.targets != new.targets || state.config.iscsi != new.iscsi {
+        if for_log_ins(&state.config) != for_log_ins(new) || state.config.iscsi != new.iscsi {
             report.changes.push("log-ins go by the new configuration".to_owned());
         }
         self.portal.reconfigure(login);
         Ok(grown)
     }
 
-    /// Other arrays for one target, and the wait for it.
-    fn replace(
-        &self,
-        place: &Place,
-        name: &str,
-        units: Vec<(u16, Array)>,
-    ) -> Result<Vec<String>, String> {
+    /// Something else for one target, and the wait for it.
+    fn replace(&self, place: &Place, name: &str, serves: Serves) -> Result<Vec<String>, String> {
         let (done, outcome) = channel();
-        let message = Message::Replace { target: place.index, units, done };
+        let message = Message::Replace { target: place.index, serves, done };
         place.post.send(message).map_err(|_| format!("{name}: its I/O thread has ended"))?;
         match outcome.recv_timeout(REPLACE) {
             Ok(outcome) => {
@@ -390,6 +414,45 @@ impl Shared {
                 Err(format!("{name}: its driver is not replaced yet"))
             }
         }
+    }
+}
+
+impl Shared {
+    /// What is in force; nobody else changes it until [`Self::end_reload`].
+    fn begin_reload(&self) -> Result<State, ReloadError> {
+        let mut state = self.lock();
+        if state.is_stopping {
+            return Err(ReloadError::Busy("the end of the server"));
+        }
+        if std::mem::replace(&mut state.is_reloading, true) {
+            return Err(ReloadError::Busy("another reload"));
+        }
+        Ok(state.clone())
+    }
+
+    fn end_reload(
+        &self,
+        config: Config,
+        outcome: Result<HashMap<PathBuf, u64>, ReloadError>,
+    ) -> Result<(), ReloadError> {
+        let mut state = self.lock();
+        state.is_reloading = false;
+        state.sizes = outcome?;
+        state.config = config;
+        Ok(())
+    }
+
+    /// The configuration with the LUNs that extensions report.
+    fn as_told(&self) -> Config {
+        let mut config = self.lock().config.clone();
+        let reports: Vec<_> = self.ask(Message::Report).into_iter().flatten().flatten().collect();
+        for target in config.targets.iter_mut().filter(|target| target.extension.is_some()) {
+            let Some(report) = reports.iter().find(|r| r.name == target.name) else { continue };
+            let array = target.extension.as_ref().map(|e| e.identifier.clone()).unwrap_or_default();
+            let lun = |lun: &LunReport| crate::config::Lun { lun: lun.lun, array: array.clone() };
+            target.luns = report.luns.iter().map(lun).collect();
+        }
+        config
     }
 }
 
@@ -410,23 +473,39 @@ impl Control for Shared {
     }
 
     fn reload(&self, config: Config) -> Result<ReloadReport, ReloadError> {
-        let before = {
-            let mut state = self.lock();
-            if state.is_stopping {
-                return Err(ReloadError::Busy("the end of the server"));
-            }
-            if std::mem::replace(&mut state.is_reloading, true) {
-                return Err(ReloadError::Busy("another reload"));
-            }
-            state.clone()
-        };
+        let before = self.begin_reload()?;
         let mut report = ReloadReport::default();
         let config = in_force(&before.config, config, &mut report);
         let outcome = self.change(&before, &config, &mut report);
-        let mut state = self.lock();
-        state.is_reloading = false;
-        state.sizes = outcome?;
-        state.config = config;
+        self.end_reload(config, outcome)?;
+        Ok(report)
+    }
+
+    fn reload_extensions(&self) -> Result<ExtensionReport, ReloadError> {
+        let before = self.begin_reload()?;
+        let mut config = before.config.clone();
+        let mut report = ExtensionReport::default();
+        for target in &mut config.targets {
+            let Some(extension) = &mut target.extension else { continue };
+            if let Err(reason) = extension.resolve(&self.extensions) {
+                tracing::warn!(target = target.name, reason, "its extension stays as it is");
+            }
+            let was = before.config.target(&target.name).and_then(|t| t.extension.as_ref());
+            let version = |extension: &crate::config::Extension| {
+                let installed = extension.installed.as_ref();
+                installed.map(|i| i.package.version().to_owned()).unwrap_or_default()
+            };
+            report.targets.push(TargetOutcome {
+                target: target.name.clone(),
+                identifier: extension.identifier.clone(),
+                version: version(extension),
+                replaced: was.filter(|was| *was != extension).map(version),
+            });
+        }
+        let mut reload = ReloadReport::default();
+        let outcome = self.change(&before, &config, &mut reload);
+        self.end_reload(config, outcome)?;
+        report.changes = reload.changes;
         Ok(report)
     }
 

@@ -6,6 +6,7 @@
 mod gather;
 mod latency;
 
+use outboard_sandbox::Outcome;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -80,20 +81,117 @@ pub struct Logins {
 pub struct Driver {
     /// its name: `array`, or that of its program
     pub name: String,
+    /// reverse-DNS identifier: `org.outboard.array`, or that of the extension
+    #[serde(default)]
+    pub identifier: String,
+    /// its version, as far as it is known
+    #[serde(default)]
+    pub version: String,
     /// process id; none while there is no process
     pub pid: Option<u32>,
     /// what it does
     pub state: DriverState,
+    /// for a debugger: nothing of it is given up for being slow
+    #[serde(default)]
+    pub debug: bool,
+    /// what bounds its process, and what could not
+    #[serde(default)]
+    pub sandbox: Vec<Measure>,
     /// how often it was replaced
     pub restarts: u64,
     /// completions that could not be
     pub violations: u64,
     /// why it was last replaced, or why it does not run
     pub last_reason: Option<String>,
+    /// what its tasks waited when it was replaced: the last pauses, oldest first, at most 16
+    pub pauses: Vec<Pause>,
+    /// all pauses by length
+    pub pause: Latency,
     /// tasks that it has, of the slots there are
     pub slots: Usage,
     /// bytes of the buffer pool
     pub pool: Usage,
+}
+
+/// Pauses that a status has of each driver.
+pub const PAUSES_KEPT: usize = 16;
+
+/// A pause: a driver was lost and replaced. Parts of several attempts are added up; what is missing to
+/// the total are hand-overs between threads.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+#[schema(as = DriverPause)]
+pub struct Pause {
+    /// 1 for the first
+    pub number: u64,
+    /// when the loss was known, on the machine's monotonic clock (`CLOCK_MONOTONIC`)
+    pub lost_ns: u64,
+    /// until its process was gone
+    pub end_ns: u64,
+    /// until the last of its I/O had ended
+    pub fence_ns: u64,
+    /// waited because drivers died one after the other
+    pub back_off_ns: u64,
+    /// until the successor's process took tasks
+    pub start_ns: u64,
+    /// from then to the first task that it completed
+    pub replay_ns: u64,
+    /// from the loss to that task
+    pub total_ns: u64,
+}
+
+/// A measure that bounds a driver's process.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+#[schema(as = DriverMeasure)]
+pub struct Measure {
+    /// what it is
+    pub name: String,
+    /// `applied`, or why it could not be
+    pub outcome: String,
+}
+
+impl From<&outboard_sandbox::Measure> for Measure {
+    fn from(measure: &outboard_sandbox::Measure) -> Self {
+        let outcome = match &measure.outcome {
+            Outcome::Applied => "applied".to_owned(),
+            Outcome::Refused(reason) => reason.clone(),
+        };
+        Self { name: measure.name.clone(), outcome }
+    }
+}
+
+/// An extension that serves a target.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+pub struct ExtensionInUse {
+    /// reverse-DNS identifier
+    pub identifier: String,
+    /// its version
+    pub version: String,
+    /// the target's iSCSI name
+    pub target: String,
+    /// process id; none while there is no process
+    pub pid: Option<u32>,
+    /// what the driver does
+    pub state: DriverState,
+    /// how often it was replaced
+    pub restarts: u64,
+    /// what bounds its process, and what could not
+    pub sandbox: Vec<Measure>,
+}
+
+impl Status {
+    /// The drivers by the targets they serve, the built-in one among them.
+    pub fn extensions(&self) -> Vec<ExtensionInUse> {
+        let in_use = |(target, driver): (&Target, &Driver)| ExtensionInUse {
+            identifier: driver.identifier.clone(),
+            version: driver.version.clone(),
+            target: target.name.clone(),
+            pid: driver.pid,
+            state: driver.state,
+            restarts: driver.restarts,
+            sandbox: driver.sandbox.clone(),
+        };
+        self.targets.iter().zip(&self.drivers).map(in_use).collect()
+    }
 }
 
 /// What a driver does.
@@ -146,7 +244,7 @@ pub struct Target {
 pub struct Lun {
     /// its number
     pub lun: u16,
-    /// the array under it
+    /// the array under it; of an extension's LUN its identifier
     pub array: String,
     /// the driver that serves it, an index into `drivers`
     pub driver: u32,

@@ -1,13 +1,25 @@
 //! A status for tests.
 
 use crate::status::{
-    Connection, Counters, Driver, DriverState, LatencyCounts, Logins, Lun, LunState, Server,
+    Connection, Counters, Driver, DriverState, LatencyCounts, Logins, Lun, LunState, Pause, Server,
     ServerState, Session, Status, Target, Usage,
 };
 
 /// A server with something of everything.
 pub(crate) fn status() -> Status {
     let name = "iqn.2026-01.com.example:data".to_owned();
+    let pause = Pause {
+        number: 1,
+        lost_ns: 90_000_000_000,
+        end_ns: 4_000_000,
+        fence_ns: 15_000_000,
+        back_off_ns: 0,
+        start_ns: 20_000_000,
+        replay_ns: 1_000_000,
+        total_ns: 41_000_000,
+    };
+    let mut pauses = LatencyCounts::default();
+    pauses.record(pause.total_ns);
     Status {
         server: Server {
             version: "0.1.0".to_owned(),
@@ -26,11 +38,17 @@ pub(crate) fn status() -> Status {
         },
         drivers: vec![Driver {
             name: "array".to_owned(),
+            identifier: "org.outboard.array".to_owned(),
+            version: "0.1.0".to_owned(),
             pid: Some(4712),
+            sandbox: Vec::new(),
             state: DriverState::Running,
+            debug: false,
             restarts: 1,
             violations: 0,
             last_reason: Some("killed by signal 9".to_owned()),
+            pauses: vec![pause],
+            pause: pauses.summary(),
             slots: Usage { used: 3, total: 256 },
             pool: Usage { used: 12 << 10, total: 64 << 20 },
         }],

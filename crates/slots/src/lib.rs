@@ -2,11 +2,12 @@
 //! doorbells and the buffer pool, in one sealed memfd that each side maps once.
 //!
 //! Unsafe code of the task path lives here and nowhere above: [`memory`] (the mapping),
-//! [`region`] (typed views of it), [`socket`] (payload between sockets and memory) and [`wait`]
-//! (one sleep for all). Everything read from a region is a *copy*: no reference into
+//! [`region`] (typed views of it), [`socket`] (payload between sockets and memory), [`wait`]
+//! (one sleep for all) and [`inherited_descriptor`]. Everything read from a region is a *copy*: no reference into
 //! shared memory is ever formed, except to atomic index words.
 
 pub mod doorbell;
+mod inherited;
 pub mod layout;
 pub mod memory;
 pub mod planted;
@@ -19,6 +20,7 @@ pub mod time;
 pub mod wait;
 
 pub use doorbell::SleepFlag;
+pub use inherited::inherited_descriptor;
 pub use layout::{Layout, MAX_BUNDLE, MAX_QUEUES, MAX_SLOTS, RegionConfig};
 pub use memory::{Memory, MemoryError};
 pub use region::{Queue, QueueWords, Region, RegionError};

@@ -10,7 +10,7 @@ use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicU32, AtomicU64};
 use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::fs::{MemfdFlags, SealFlags};
@@ -41,6 +41,9 @@ pub enum MemoryError {
         "shared memory is not sealed against shrinking and growing; create it with Memory::create"
     )]
     NotSealed,
+    /// It was made for this process alone.
+    #[error("private memory cannot be shared; create it with Memory::create")]
+    Private,
     /// Offset and length do not lie inside the mapping.
     #[error("range {offset}+{len} lies outside of a mapping of {size} bytes")]
     OutOfRange {
@@ -53,6 +56,31 @@ pub enum MemoryError {
     },
 }
 
+/// Copies of so many bytes are done in [`STREAMS`] parts at once.
+const INTERLEAVED_BYTES: usize = 32 << 10;
+/// The processor fetches ahead within a page only: several pages at a time keep more of its fetches
+/// under way. 256 KiB that are not in a cache copy 1.2 to 1.4 times as fast in four parts as in one.
+const STREAMS: usize = 4;
+
+/// Copies line by line, in turn from [`STREAMS`] equal parts.
+///
+/// # Safety
+/// As of [`ptr::copy_nonoverlapping`].
+unsafe fn copy_interleaved(src: *const u8, dst: *mut u8, len: usize) {
+    const LINE: usize = 64;
+    let part = len / STREAMS / LINE * LINE;
+    for at in (0..part).step_by(LINE) {
+        for stream in 0..STREAMS {
+            let at = stream * part + at;
+            // SAFETY: `at + LINE` is at most `STREAMS * part`, which is at most `len`.
+            unsafe { ptr::copy_nonoverlapping(src.add(at), dst.add(at), LINE) };
+        }
+    }
+    let done = part * STREAMS;
+    // SAFETY: what is left, up to `len`.
+    unsafe { ptr::copy_nonoverlapping(src.add(done), dst.add(done), len - done) };
+}
+
 /// A shared mapping. Clones share it; it is unmapped with the last clone.
 #[derive(Clone, Debug)]
 pub struct Memory(Arc<Mapping>);
@@ -61,7 +89,8 @@ pub struct Memory(Arc<Mapping>);
 struct Mapping {
     base: NonNull<u8>,
     len: usize,
-    fd: OwnedFd,
+    /// none if nobody else can have it
+    fd: Option<OwnedFd>,
 }
 
 // SAFETY: a mapping is plain memory valid in every thread; all access goes through raw copies or
@@ -96,6 +125,18 @@ impl Memory {
         Self::map(fd, len)
     }
 
+    /// New memory of `len` bytes (rounded up to whole pages), all zero, that nobody else can have: a
+    /// driver in a sandbox makes no memfd.
+    pub fn private(len: usize) -> Result<Self, MemoryError> {
+        let len = len.next_multiple_of(PAGE_BYTES);
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a fresh mapping at an address of the kernel's choice overlaps nothing.
+        let base = unsafe {
+            rustix::mm::mmap_anonymous(ptr::null_mut(), len, protection, MapFlags::PRIVATE)
+        };
+        Self::mapped(base, len, None)
+    }
+
     /// Maps a memfd made by [`Memory::create`] in another process. Refuses a file that can still
     /// change its size.
     pub fn attach(fd: OwnedFd) -> Result<Self, MemoryError> {
@@ -120,8 +161,16 @@ impl Memory {
                 &fd,
                 0,
             )
-        }
-        .map_err(|source| MemoryError::System { call: "mmap", bytes: len, source })?;
+        };
+        Self::mapped(base, len, Some(fd))
+    }
+
+    fn mapped(
+        base: Result<*mut c_void, Errno>,
+        len: usize,
+        fd: Option<OwnedFd>,
+    ) -> Result<Self, MemoryError> {
+        let base = base.map_err(|source| MemoryError::System { call: "mmap", bytes: len, source })?;
         let base = NonNull::new(base.cast::<u8>()).ok_or(MemoryError::System {
             call: "mmap",
             bytes: len,
@@ -138,9 +187,17 @@ impl Memory {
         self.0.len
     }
 
-    /// The memfd, to hand to another process.
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.0.fd.as_fd()
+    /// A descriptor of the memfd, for another process.
+    ///
+    /// # Errors
+    /// [`MemoryError::Private`], or no descriptor is free.
+    pub fn share(&self) -> Result<OwnedFd, MemoryError> {
+        let fd = self.0.fd.as_ref().ok_or(MemoryError::Private)?;
+        rustix::io::fcntl_dupfd_cloexec(fd, 3).map_err(|source| MemoryError::System {
+            call: "dup",
+            bytes: self.0.len,
+            source,
+        })
     }
 
     /// Where the mapping begins in this process: for registering it with the kernel. An address,
@@ -205,8 +262,13 @@ impl Memory {
     ) -> Result<(), MemoryError> {
         let src = source.at(from, len)?;
         let dst = self.at(to, len)?;
-        // SAFETY: both ranges were checked; `copy` allows overlap.
-        unsafe { ptr::copy(src, dst, len) };
+        if len >= INTERLEAVED_BYTES && (src as usize).abs_diff(dst as usize) >= len {
+            // SAFETY: both ranges were checked and do not overlap.
+            unsafe { copy_interleaved(src, dst, len) };
+        } else {
+            // SAFETY: both ranges were checked; `copy` allows overlap.
+            unsafe { ptr::copy(src, dst, len) };
+        }
         Ok(())
     }
 
@@ -235,6 +297,7 @@ impl Memory {
         let start = offset as usize / PAGE_BYTES * PAGE_BYTES;
         let end = (offset as usize + len).next_multiple_of(PAGE_BYTES);
         let at = self.at(start as u64, end - start)?.cast::<c_void>();
+        let fd = self.0.fd.as_ref().ok_or(MemoryError::Private)?;
         // SAFETY: the range lies in this mapping and whole pages of it are replaced (MAP_FIXED) by
         // the same pages of the same file, or by inaccessible ones.
         let done = unsafe {
@@ -244,7 +307,7 @@ impl Memory {
                     end - start,
                     ProtFlags::READ | ProtFlags::WRITE,
                     MapFlags::SHARED | MapFlags::FIXED | MapFlags::POPULATE,
-                    &self.0.fd,
+                    fd,
                     start as u64,
                 )
             } else {
@@ -302,11 +365,37 @@ mod tests {
     fn bytes_written_here_are_read_through_a_second_mapping() {
         let a = Memory::create("test", 10_000).unwrap();
         assert_eq!(a.len(), 12_288);
-        let b = Memory::attach(a.fd().try_clone_to_owned().unwrap()).unwrap();
+        let b = Memory::attach(a.share().unwrap()).unwrap();
         a.write(4_090, b"across a page").unwrap();
         let mut out = [0; 13];
         b.read(4_090, &mut out).unwrap();
         assert_eq!(&out, b"across a page");
+    }
+
+    #[test]
+    fn long_copies_are_whole_whatever_their_length_and_overlap() {
+        let len = 3 * INTERLEAVED_BYTES + 77;
+        let from: Vec<u8> = (0..len).map(|i| (i * 31 + i / 251) as u8).collect();
+        let (a, b) = (Memory::create("a", 1 << 20).unwrap(), Memory::create("b", 1 << 20).unwrap());
+        a.write(5, &from).unwrap();
+        let mut got = vec![0; len];
+        for part in [INTERLEAVED_BYTES, INTERLEAVED_BYTES + 1, INTERLEAVED_BYTES + 255, len] {
+            b.fill(0, 1 << 20, 0xEE).unwrap();
+            b.copy_from(9, &a, 5, part).unwrap();
+            b.read(9, &mut got[..part]).unwrap();
+            assert!(got[..part] == from[..part], "{part}");
+            let mut around = [0];
+            for at in [8, 9 + part as u64] {
+                b.read(at, &mut around).unwrap();
+                assert_eq!(around, [0xEE], "{part}");
+            }
+        }
+        for shift in [1, 4096, len as u64 - 1, len as u64] {
+            a.write(5, &from).unwrap();
+            a.copy_from(5 + shift, &a, 5, len).unwrap();
+            a.read(5 + shift, &mut got).unwrap();
+            assert!(got == from, "{shift}");
+        }
     }
 
     #[test]
@@ -323,8 +412,8 @@ mod tests {
     #[test]
     fn a_peer_cannot_truncate_it() {
         let m = Memory::create("test", 8192).unwrap();
-        assert_eq!(rustix::fs::ftruncate(m.fd(), 0), Err(Errno::PERM));
-        assert_eq!(rustix::fs::ftruncate(m.fd(), 1 << 20), Err(Errno::PERM));
+        assert_eq!(rustix::fs::ftruncate(m.share().unwrap(), 0), Err(Errno::PERM));
+        assert_eq!(rustix::fs::ftruncate(m.share().unwrap(), 1 << 20), Err(Errno::PERM));
     }
 
     #[test]

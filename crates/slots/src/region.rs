@@ -3,7 +3,7 @@
 
 use core::ptr;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use crate::doorbell::SleepFlag;
 use crate::layout::{
@@ -110,9 +110,9 @@ impl Region {
         Ok(Self { memory, layout })
     }
 
-    /// The memfd, to hand to the driver.
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.memory.fd()
+    /// A descriptor of the memfd, for the driver.
+    pub fn share(&self) -> Result<OwnedFd, RegionError> {
+        Ok(self.memory.share()?)
     }
 
     /// Where everything stands.
@@ -351,7 +351,7 @@ mod tests {
     #[test]
     fn what_the_host_writes_the_driver_reads() {
         let host = Region::create(config()).unwrap();
-        let driver = Region::attach(host.fd().try_clone_to_owned().unwrap()).unwrap();
+        let driver = Region::attach(host.share().unwrap()).unwrap();
         assert_eq!(host.layout(), driver.layout());
         let task =
             ParallelTask { task_tag_identifier: 77, command_size: 10, ..ParallelTask::EMPTY };
@@ -394,7 +394,7 @@ mod tests {
         for (at, value) in [(0u64, 0u64), (8, 2), (16, 33), (24, 0), (32, u64::MAX)] {
             let r = Region::create(config()).unwrap();
             r.memory().write(at, &value.to_le_bytes()).unwrap();
-            assert!(Region::attach(r.fd().try_clone_to_owned().unwrap()).is_err(), "{at}");
+            assert!(Region::attach(r.share().unwrap()).is_err(), "{at}");
         }
     }
 }

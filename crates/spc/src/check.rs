@@ -54,6 +54,40 @@ impl Target {
         media::pass(unit, lun, &command)
     }
 
+    /// A number that differs from an earlier one if anything has changed since that a command for
+    /// the unit with this number depends on: reservations, access states, write protection,
+    /// readiness, capacity. 0 without a unit.
+    #[inline]
+    #[must_use]
+    pub fn generation(&self, lun: u16) -> u32 {
+        let unit = self.units.get(usize::from(lun)).and_then(Option::as_ref);
+        unit.map_or(0, |unit| unit.rights.generation())
+    }
+
+    /// Why a command that was forwarded must not go to the driver any more: what
+    /// [`Self::check`] would answer if it came now, but for unit attentions. Ask when
+    /// [`Self::generation`] has changed while its data came.
+    #[must_use]
+    pub fn refused_since(&self, nexus: NexusId, lun: Lun, cdb: &[u8]) -> Option<Response> {
+        let Some(port) = self.nexuses.nexus(nexus).map(|nexus| nexus.target_port) else {
+            return Some(Sense::ABORTED_COMMAND.into());
+        };
+        let Some(unit) = self.unit(lun) else {
+            return Some(Sense::LOGICAL_UNIT_NOT_SUPPORTED.into());
+        };
+        let command = match parse(cdb) {
+            Ok(command) => command,
+            Err(sense) => return Some(sense.into()),
+        };
+        if let Some(refusal) = self.refused(nexus, port, lun, &command) {
+            return Some(refusal);
+        }
+        match media::check(unit, lun, &command) {
+            Some(Verdict::Answer(response)) => Some(response),
+            _ => None,
+        }
+    }
+
     #[cold]
     fn check_in_full(&mut self, nexus: NexusId, lun: [u8; 8], cdb: &[u8]) -> Verdict {
         let Some(port) = self.nexuses.nexus(nexus).map(|nexus| nexus.target_port) else {
@@ -103,7 +137,12 @@ impl Target {
             match sanitize::check(unit, request) {
                 Err(sense) => return sense.into(),
                 // Without a parameter list, but nothing to be answered at once.
-                Ok(()) if request.action == SanitizeAction::BlockErase => {
+                Ok(())
+                    if matches!(
+                        request.action,
+                        SanitizeAction::BlockErase | SanitizeAction::CryptographicErase
+                    ) =>
+                {
                     return Verdict::Data(Parameters { lun, length: 0, command: *command });
                 }
                 Ok(()) => {}

@@ -43,6 +43,11 @@ pub enum SpcError {
     /// The state file of a unit's reservations holds no record that is whole.
     #[error("the state file of persistent reservations is damaged: no record in it is whole")]
     DamagedState,
+    /// A record of the state file has a sequence number that cannot be.
+    #[error(
+        "the state file of persistent reservations has a record with sequence number {0}, where it must be from 1 to 2^63 - 1: remove the file to forget its reservations"
+    )]
+    StateSequence(u64),
     /// The state file belongs to another unit.
     #[error(
         "the state file of persistent reservations for LUN {lun} is of unit {found:?}, not {serial:?}"

@@ -39,6 +39,7 @@ pub struct LogicalUnit {
     pub(crate) rights: Rights,
     pub(crate) copies: Copies,
     sanitizing: Sanitizing,
+    encrypted: bool,
 }
 
 impl LogicalUnit {
@@ -63,6 +64,7 @@ impl LogicalUnit {
             rights: Rights::default(),
             copies: Copies::default(),
             sanitizing: Sanitizing::default(),
+            encrypted: false,
         };
         unit.work_out();
         unit
@@ -76,6 +78,7 @@ impl LogicalUnit {
     }
 
     pub(crate) fn set_capacity(&mut self, capacity: Capacity) {
+        self.rights.note_change();
         self.config.capacity = capacity;
         let max = u32::MAX / capacity.block_size();
         self.config.limits.max_transfer = self.config.limits.max_transfer.min(max);
@@ -106,6 +109,7 @@ impl LogicalUnit {
 
     /// Works out what follows from configuration, medium and mode pages.
     fn work_out(&mut self) {
+        self.rights.note_change();
         self.not_ready = self.sanitizing.sense().or_else(|| self.not_ready_to_sanitize());
         self.write_protection = if self.config.read_only {
             Some(Sense::WRITE_PROTECTED)
@@ -125,6 +129,16 @@ impl LogicalUnit {
     pub(crate) fn set_sanitizing(&mut self, sanitizing: Sanitizing) {
         self.sanitizing = sanitizing;
         self.work_out();
+    }
+
+    /// Whether its medium is encrypted under a key of its own that can be replaced.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.encrypted
+    }
+
+    pub(crate) fn set_encrypted(&mut self, encrypted: bool) {
+        self.encrypted = encrypted;
     }
 
     /// What keeps the unit from its medium, but for a sanitize operation.
@@ -279,7 +293,14 @@ impl LogicalUnit {
         // Blocks that were erased are unmapped, and read like all unmapped blocks.
         let after_block_erase = u8::from(sanitize::erases_blocks(self));
         let rotation_rate = self.config.rotation_rate;
-        Characteristics { rotation_rate, form_factor: 0, after_block_erase }
+        // Of blocks that were written before, too: as other data.
+        let after_cryptographic_erase = u8::from(self.encrypted);
+        Characteristics {
+            rotation_rate,
+            form_factor: 0,
+            after_block_erase,
+            after_cryptographic_erase,
+        }
     }
 
     /// VPD page B2h.

@@ -78,11 +78,14 @@ impl Controller for ArrayController {
         let mut descriptors = startup.descriptors.drain(..);
         let mut reports = Vec::new();
         // The units are made once only to see that they can be, and what they are.
-        let memory = Memory::create("array-probe", 1 << 20).map_err(DriverError::new)?;
+        let memory = Memory::private(1 << 20).map_err(DriverError::new)?;
         let scratch = ScratchRange { offset: 0, len: memory.len() as u64 };
         for described in &options.units {
             let unit = described.open(&mut descriptors).map_err(DriverError::new)?;
-            let mut engine = self.engine(memory.clone(), None, 8)?;
+            let mut engine = match self.replace {
+                Some(_) => Engine::simulated(memory.clone()),
+                None => Engine::probing(memory.clone()),
+            };
             let logical = self.unit(&unit, &mut engine, scratch, 8)?;
             reports.push(report(&unit, logical.report()));
             self.units.push(unit);
@@ -104,8 +107,7 @@ impl Controller for ArrayController {
 
     fn open_queue(&self, setup: &QueueSetup) -> Result<ArrayQueue, DriverError> {
         let slots = setup.slots().len();
-        let registered = setup.mapped.then(|| setup.region.layout().buffers());
-        let mut engine = self.engine(setup.region.memory().clone(), registered, slots)?;
+        let mut engine = self.engine(setup, slots)?;
         let (first, len) = setup.scratch();
         let each = len / self.units.len().max(1) as u64 / 4096 * 4096;
         let mut units = Vec::new();
@@ -122,17 +124,22 @@ impl Controller for ArrayController {
 }
 
 impl ArrayController {
-    fn engine(
-        &self,
-        memory: Memory,
-        registered: Option<(u64, u64)>,
-        slots: usize,
-    ) -> Result<Engine, DriverError> {
-        let depth = slots.max(8) as u32;
+    /// On the io_uring that the launcher has made, if it has, else on one of its own.
+    fn engine(&self, setup: &QueueSetup, slots: usize) -> Result<Engine, DriverError> {
+        let config = EngineConfig { depth: slots.max(8) as u32 };
+        let memory = setup.region.memory().clone();
         if self.replace.is_some() {
-            return Ok(Engine::simulated_at_depth(memory, depth));
+            return Ok(Engine::simulated_at_depth(memory, config.depth));
         }
-        Engine::new(EngineConfig { depth }, memory, registered).map_err(DriverError::new)
+        let registered = setup.mapped.then(|| setup.region.layout().buffers());
+        match &setup.ring {
+            None => Engine::new(config, memory, registered),
+            Some(ring) => {
+                let fd = ring.fd.try_clone().map_err(DriverError::new)?;
+                Engine::inherit(config, memory, registered, fd, &ring.description)
+            }
+        }
+        .map_err(DriverError::new)
     }
 }
 

@@ -49,6 +49,8 @@ pub(crate) struct Mixed<'s> {
     under_way: HashMap<u32, Task>,
     writes: u32,
     done: Done,
+    /// Told of each completion.
+    told: Option<&'s (dyn Fn() + Sync)>,
 }
 
 /// A command under way.
@@ -77,7 +79,13 @@ impl<'s> Mixed<'s> {
             under_way: HashMap::new(),
             writes: 0,
             done: Done { logins: 1, ..Done::default() },
+            told: None,
         }
+    }
+
+    /// The same, which tells of each completion.
+    pub(crate) fn telling(self, told: &'s (dyn Fn() + Sync)) -> Self {
+        Self { told: Some(told), ..self }
     }
 
     /// Runs for a time, then reads all of its part.
@@ -230,6 +238,9 @@ impl<'s> Mixed<'s> {
             return;
         }
         let (tag, completion) = self.session.client.complete_any().unwrap();
+        if let Some(told) = self.told {
+            told();
+        }
         let task = self.under_way.remove(&tag).unwrap();
         self.check(&task, &completion);
         let range =
@@ -284,7 +295,7 @@ impl<'s> Mixed<'s> {
 }
 
 /// Appends what a unit holds after a write: no other unit and no other write has it.
-fn fill(data: &mut Vec<u8>, session: u64, unit: u64, number: u32) {
+pub(crate) fn fill(data: &mut Vec<u8>, session: u64, unit: u64, number: u32) {
     if number == 0 {
         data.resize(data.len() + UNIT, 0);
         return;

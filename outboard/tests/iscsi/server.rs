@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub(crate) struct Setup {
     folder: TempDir,
+    level: &'static str,
     disk: String,
     portal: SocketAddr,
     arguments: Vec<String>,
@@ -42,7 +43,25 @@ impl Setup {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
         let disk = disk.to_owned();
-        Self { folder, disk, portal: port, arguments: Vec::new(), namespace: Vec::new() }
+        let level = "disk";
+        Self { folder, level, disk, portal: port, arguments: Vec::new(), namespace: Vec::new() }
+    }
+
+    /// By the extension in a folder, over one disk.
+    pub(crate) fn extension(package: &Path, disk: &str) -> Self {
+        let setup = Self { level: "extension", ..Self::disk(disk) };
+        setup.with(&["--extension", package.to_str().unwrap()])
+    }
+
+    /// Over two new, empty files, striped.
+    pub(crate) fn striped(bytes: u64) -> Self {
+        let mut setup = Self::disk("");
+        let paths = ["a.img", "b.img"].map(|name| setup.folder.path().join(name));
+        for path in &paths {
+            File::create(path).unwrap().set_len(bytes / 2).unwrap();
+        }
+        (setup.level, setup.disk) = ("0", paths.map(|path| path.display().to_string()).join(","));
+        setup
     }
 
     /// Over a new, empty file.
@@ -105,7 +124,10 @@ impl Setup {
             let path = self.folder.path().join(name);
             File::options().create(true).append(true).open(path).unwrap()
         };
-        command.args(["serve", "--array", &format!("disk:{}", self.disk)]);
+        match self.level {
+            "extension" => command.args(["serve", "--disk", &self.disk]),
+            level => command.args(["serve", "--array", &format!("{level}:{}", self.disk)]),
+        };
         command.args(["--iscsi", &self.portal.to_string(), "--target", TARGET]);
         command.arg("--state-dir").arg(self.folder.path().join("state"));
         command.arg("--api").arg(self.folder.path().join("api.sock"));

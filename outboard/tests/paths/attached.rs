@@ -62,7 +62,7 @@ impl Attached {
             arguments: vec!["driver".to_owned(), "array".to_owned()],
             options,
             descriptors,
-            region: None,
+            ..Launch::default()
         };
         let (driver, channels) = Driver::start(launch, &attach).map_err(text)?;
         if let Some(reason) = driver.declined() {

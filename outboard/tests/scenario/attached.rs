@@ -50,8 +50,13 @@ impl Attached {
             return Self::new(&report, &identifiers, &region, channel, None);
         }
         let arguments = ["driver", "array"].map(str::to_owned).to_vec();
-        let launch =
-            Launch { program: OUTBOARD.into(), arguments, options, descriptors, region: None };
+        let launch = Launch {
+            program: OUTBOARD.into(),
+            arguments,
+            options,
+            descriptors,
+            ..Launch::default()
+        };
         let (driver, channels) = Driver::start(launch, &attach).unwrap();
         Self::driver(driver, channels)
     }

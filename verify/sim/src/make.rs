@@ -58,13 +58,14 @@ pub(crate) fn incarnation(
     let mut startup = Startup {
         options: options.clone(),
         descriptors: copies.map_err(text)?,
+        disks: Vec::new(),
         queues: DispatchQueues::default(),
     };
     let mut controller = ArrayController::simulated_over(replace);
     let report = controller.initialize(&mut startup).map_err(text)?;
     let slots = region.layout().slots();
     let identifiers = (0..slots).map(|s| controller.map_hba_data(s as u16)).collect();
-    let setup = QueueSetup { index: 0, region: region.clone(), mapped: true };
+    let setup = QueueSetup::new(0, region.clone());
     let queue = controller.open_queue(&setup).map_err(text)?;
     controller.start().map_err(text)?;
     Ok((report, identifiers, Runner::new(Box::new(queue), &setup)))

@@ -92,7 +92,7 @@ impl RandomPlan {
             queue_depth: options.queue_depth,
             read_share: options.read_share,
             seconds: options.seconds,
-            rows: rows(&options.rows, &Row::ALL),
+            rows: rows(&options.rows, &Row::USUAL),
             rounds: options.rounds,
             overwrite: options.overwrite,
             seed: options.seed,

@@ -1,12 +1,10 @@
-use outboard_hba::Path;
 
 use super::*;
 use crate::testing;
 
-fn sample(path: Path, round: u32, bytes: u64, wall_ns: u64) -> Sample {
+fn sample(row: Row, round: u32, bytes: u64, wall_ns: u64) -> Sample {
     Sample {
-        path,
-        threads: 1,
+        row,
         phase: Phase::Write,
         queue_depth: 4,
         round,
@@ -26,13 +24,13 @@ fn sample(path: Path, round: u32, bytes: u64, wall_ns: u64) -> Sample {
 fn ratios_compare_what_ran_in_the_same_round() {
     // the machine becomes slower each round; within a round both are alike
     let results = Results::new(&[
-        sample(Path::Resident, 0, 1000, 1000),
-        sample(Path::Bundled, 0, 1000, 1000),
-        sample(Path::Resident, 1, 1000, 2000),
-        sample(Path::Bundled, 1, 1000, 2000),
-        sample(Path::Resident, 2, 1000, 9000),
-        sample(Path::Bundled, 2, 1000, 10_000),
-        sample(Path::Bundled, 3, 1000, 1),
+        sample(Row::RESIDENT, 0, 1000, 1000),
+        sample(Row::BUNDLED, 0, 1000, 1000),
+        sample(Row::RESIDENT, 1, 1000, 2000),
+        sample(Row::BUNDLED, 1, 1000, 2000),
+        sample(Row::RESIDENT, 2, 1000, 9000),
+        sample(Row::BUNDLED, 2, 1000, 10_000),
+        sample(Row::BUNDLED, 3, 1000, 1),
     ]);
     let bundled = results.cell(Row::BUNDLED, Phase::Write, 4).unwrap();
     assert_eq!(bundled.ratio, Some(Spread { median: 1.0, min: 0.9, max: 1.0 }));
@@ -46,9 +44,9 @@ fn ratios_compare_what_ran_in_the_same_round() {
 
 #[test]
 fn nothing_is_divided_by_nothing() {
-    let mut dead = sample(Path::Resident, 0, 0, 0);
+    let mut dead = sample(Row::RESIDENT, 0, 0, 0);
     (dead.tasks, dead.errors, dead.frame_ns) = (0, 3, Vec::new());
-    let results = Results::new(&[dead, sample(Path::Single, 0, 1000, 1000)]);
+    let results = Results::new(&[dead, sample(Row::SINGLE, 0, 1000, 1000)]);
     let resident = results.cell(Row::RESIDENT, Phase::Write, 4).unwrap();
     assert_eq!(
         (resident.rounds, resident.mb_per_s, resident.frame_ms),

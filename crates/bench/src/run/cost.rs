@@ -80,6 +80,7 @@ fn session(
     let setup = Setup {
         path,
         threads: 1,
+        confined: false,
         queue_depth,
         command_bytes: plan.block_size,
         pins,

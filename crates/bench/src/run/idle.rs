@@ -27,6 +27,7 @@ pub(super) fn run(plan: &IdlePlan, observer: &mut dyn Observer) -> Result<Idle, 
     observer.plan(1, "a driver with nothing to do");
     let setup = Setup {
         path: Path::Bundled,
+        confined: false,
         threads: 1,
         queue_depth: QUEUE_DEPTH,
         command_bytes: TASK_BYTES,

@@ -28,6 +28,7 @@ pub(super) fn run(
             let threads = u32::from(row.threads);
             let setup = Setup {
                 path: row.path,
+        confined: row.confined,
                 threads,
                 queue_depth: plan.queue_depth.div_ceil(threads),
                 command_bytes: plan.block_size,
@@ -49,8 +50,7 @@ pub(super) fn run(
                 session.stop().map_err(BenchError::failed)?;
             }
             let sample = Sample {
-                path: row.path,
-                threads: row.threads,
+                row,
                 queue_depth: plan.queue_depth,
                 round,
                 ..sample(&tallies, Phase::Random, Vec::new())

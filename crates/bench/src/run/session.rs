@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use outboard_array::{ArrayController, ArrayOptions};
 use outboard_hba::{HbaReport, Path, UnitReport};
 use outboard_host::channel::{Channel, ChannelError};
-use outboard_host::driver::{Driver, DriverStatus, Launch, Options, attach_resident};
+use outboard_host::driver::{Driver, DriverStatus, Launch, Options, Sandbox, attach_resident};
 use outboard_host::stack::{Accepted, Command, Stack};
+use outboard_sandbox::{Launcher, Mode};
 use outboard_scsi::{Lun, TaskAttribute, command::build};
 use outboard_slots::{Memory, Region, Time};
 use outboard_spc::NexusId;
@@ -19,6 +20,8 @@ use super::units::Units;
 #[derive(Clone, Debug)]
 pub(super) struct Setup {
     pub(super) path: Path,
+    /// the driver is in its sandbox
+    pub(super) confined: bool,
     /// host threads, each with a queue of its own; more than one on the resident path alone
     pub(super) threads: u32,
     /// tasks outstanding on each queue
@@ -177,7 +180,11 @@ fn attach(units: &Units, setup: &Setup) -> Result<Attached, RunError> {
         Some(program) => (program.clone(), Vec::new()),
         None => (std::env::current_exe()?, vec!["driver".to_owned(), "array".to_owned()]),
     };
-    let launch = Launch { program, arguments, options, descriptors, region: None };
+    let sandbox = match setup.confined {
+        true => Some(sandbox()?),
+        false => None,
+    };
+    let launch = Launch { program, arguments, options, descriptors, sandbox, ..Launch::default() };
     let (driver, channels) = Driver::start(launch, &attach)?;
     if let Some(reason) = driver.declined() {
         return Err(RunError::Declined(reason.to_owned()));
@@ -188,6 +195,21 @@ fn attach(units: &Units, setup: &Setup) -> Result<Attached, RunError> {
         region: driver.region().clone(),
         channels,
         driver: Some(driver),
+    })
+}
+
+/// That of `outboard serve`.
+fn sandbox() -> Result<Sandbox, RunError> {
+    Ok(Sandbox {
+        launcher: Launcher {
+            program: std::env::current_exe()?,
+            arguments: vec!["launcher".to_owned()],
+        },
+        mode: Mode::BestEffort,
+        package: None,
+        memory_bytes: 1 << 30,
+        threads: 16,
+        debug: false,
     })
 }
 

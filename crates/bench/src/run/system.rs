@@ -40,6 +40,7 @@ fn measure(
     let threads = u32::from(row.threads);
     let setup = Setup {
         path: row.path,
+        confined: row.confined,
         threads,
         queue_depth: depth.div_ceil(threads),
         command_bytes: plan.command_size,
@@ -52,7 +53,7 @@ fn measure(
         observer.begin(&format!("{row}, depth {depth}, {phase}"));
         let sample = pass(plan, &mut sessions, &setup, phase, observer);
         let sample =
-            Sample { path: row.path, threads: row.threads, queue_depth: depth, round, ..sample? };
+            Sample { row, queue_depth: depth, round, ..sample? };
         observer.end();
         Ok(sample)
     };
@@ -115,8 +116,7 @@ pub(super) fn sample(tallies: &[Tally], phase: Phase, frame_ns: Vec<u64>) -> Sam
         let _ = latency.add(&tally.latency);
     }
     Sample {
-        path: outboard_hba::Path::Resident,
-        threads: tallies.len() as u8,
+        row: Row::RESIDENT,
         phase,
         queue_depth: 0,
         round: 0,

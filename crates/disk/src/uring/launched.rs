@@ -114,8 +114,9 @@ impl Ring {
         let parameters: Parameters = unsafe { std::mem::transmute(described.parameters) };
         // SAFETY: the descriptor is a ring's, owned here, and the parameters are what the kernel
         // answered when it was made.
-        let uring = unsafe { IoUring::from_fd(fd.into_raw_fd(), parameters) }
-            .map_err(|e| SetupError { call: "mmap of the launcher's io_uring", errno: errno(&e) })?;
+        let uring = unsafe { IoUring::from_fd(fd.into_raw_fd(), parameters) }.map_err(|e| {
+            SetupError { call: "mmap of the launcher's io_uring", errno: errno(&e) }
+        })?;
         let mut ring = Self {
             uring,
             memory,

@@ -85,10 +85,9 @@ impl Ring {
 /// What this kernel can do.
 pub(super) fn support_of(submitter: &Submitter<'_>) -> Result<Support, SetupError> {
     let mut probe = Probe::new();
-    submitter.register_probe(&mut probe).map_err(|error| SetupError {
-        call: "io_uring_register(PROBE)",
-        errno: errno(&error),
-    })?;
+    submitter
+        .register_probe(&mut probe)
+        .map_err(|error| SetupError { call: "io_uring_register(PROBE)", errno: errno(&error) })?;
     Ok(Support {
         vectored_fixed: probe.is_supported(opcode::ReadvFixed::CODE)
             && probe.is_supported(opcode::WritevFixed::CODE),

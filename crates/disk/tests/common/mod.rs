@@ -1,6 +1,7 @@
 //! A disk on an engine, driven to completion on its own clock.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+use outboard_disk::crypt::{Crypt, Key};
 use outboard_disk::open::Lock;
 use outboard_disk::{
     Completion, Disk, DiskSpec, Engine, EngineConfig, OpenError, OpenOptions, Opened, Rejected,
@@ -12,6 +13,8 @@ use outboard_slots::{Memory, SleepFlag, Time};
 /// Where the tests' buffers are, and where their doorbell is, in the engine's memory.
 pub(crate) const BUFFER_BYTES: u64 = 4 << 20;
 const DOORBELL: u64 = BUFFER_BYTES;
+/// What an encrypted disk has: fewer than all requests of a test need at a time.
+const SCRATCH: (u64, u64) = (BUFFER_BYTES + 4096, 1 << 20);
 
 pub(crate) const DEPTH: u32 = 16;
 
@@ -34,7 +37,7 @@ pub(crate) struct Case {
 
 pub(crate) const DISK_BYTES: u64 = 1 << 20;
 
-pub(crate) const CASES: [Case; 16] = [
+pub(crate) const CASES: [Case; 23] = [
     Case { name: "memory", directory: None, url: "mem:1Mi" },
     Case { name: "memory-4k", directory: None, url: "mem:1Mi?block=4096" },
     Case { name: "hdd", directory: None, url: "sim:hdd?size=1Mi" },
@@ -55,11 +58,22 @@ pub(crate) const CASES: [Case; 16] = [
     Case { name: "tmpfs", directory: Some("/dev/shm"), url: "" },
     Case { name: "tmpfs-4k", directory: Some("/dev/shm"), url: "?block=4096" },
     Case { name: "tmpfs-cached", directory: Some("/dev/shm"), url: "?direct=off" },
+    Case { name: "encrypted-memory", directory: None, url: "mem:1Mi" },
+    Case { name: "encrypted-memory-4k", directory: None, url: "mem:1Mi?block=4096" },
+    Case { name: "encrypted-thick", directory: None, url: "mem:1Mi?thin=off" },
+    Case { name: "encrypted-hdd", directory: None, url: "sim:hdd?size=1Mi" },
+    Case { name: "encrypted-ext4", directory: Some(env!("CARGO_TARGET_TMPDIR")), url: "" },
+    Case { name: "encrypted-tmpfs", directory: Some("/dev/shm"), url: "?delay=0..1ms" },
+    Case { name: "encrypted-tmpfs-4k", directory: Some("/dev/shm"), url: "?block=4096" },
 ];
 
 impl Case {
     pub(crate) const fn keeps_data(&self) -> bool {
         !matches!(self.name.as_bytes(), b"null")
+    }
+
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.name.starts_with("encrypted")
     }
 
     /// Where the disk begins in its content.
@@ -84,7 +98,10 @@ impl Case {
         }
         let options = OpenOptions { writable, lock: Lock::Exclusive, ..OpenOptions::default() };
         match open(&url.parse::<DiskSpec>().unwrap(), &options) {
-            Ok(opened) => Some(Rig::new(opened, directory)),
+            Ok(opened) => {
+                let rig = Rig::new(opened, directory);
+                Some(if self.is_encrypted() { rig.encrypted() } else { rig })
+            }
             Err(error @ OpenError::NoDirect { .. }) => {
                 skipped(&format!("{}: {error}", self.name));
                 None
@@ -96,7 +113,7 @@ impl Case {
 
 impl Rig {
     pub(crate) fn new(opened: Opened, directory: Option<tempfile::TempDir>) -> Self {
-        let memory = Memory::create("test", BUFFER_BYTES as usize + 4096).unwrap();
+        let memory = Memory::create("test", (SCRATCH.0 + SCRATCH.1) as usize).unwrap();
         let real = opened.spec().to_string().starts_with('/');
         let mut engine = if real {
             let config = EngineConfig { depth: DEPTH };
@@ -108,6 +125,12 @@ impl Rig {
         let disk = opened.attach(&mut engine).unwrap();
         let virtual_clock = (!real).then_some(Time::from_nanos(1_000_000));
         Self { engine, disk, opened, virtual_clock, _directory: directory }
+    }
+
+    fn encrypted(self) -> Self {
+        let key = Key::take(&mut std::array::from_fn(|i| i as u8)).unwrap();
+        let disk = Crypt::new(self.disk, &key, DEPTH, SCRATCH).unwrap();
+        Self { disk: Box::new(disk), ..self }
     }
 
     pub(crate) fn submit(&mut self, request: Request<'_>) -> Result<(), Rejected> {

@@ -178,7 +178,7 @@ mod tests {
         let mailbox = Mailbox::new(Waker::Flag(region.clone(), 0));
         std::thread::scope(|scope| {
             let end = scope.spawn(|| {
-                let setup = QueueSetup { index: 0, region: region.clone(), mapped: true };
+                let setup = QueueSetup::new(0, region.clone());
                 let mut runner = Runner::new(Box::new(Slow::default()), &setup);
                 bundled(&mut runner, &region, 0, &mailbox)
             });

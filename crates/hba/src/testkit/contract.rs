@@ -12,6 +12,8 @@ use crate::values::ServiceResponse;
 pub struct Options {
     /// given to `initialize`
     pub options: serde_json::Value,
+    /// bytes of each disk in memory that it is given
+    pub memory_disks: Vec<u64>,
     /// bytes of each transfer: a multiple of the block size
     pub transfer_bytes: u64,
     /// the unit may be written (its first blocks are)
@@ -20,7 +22,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { options: serde_json::Value::Null, transfer_bytes: 4096, writable: true }
+        Self {
+            options: serde_json::Value::Null,
+            memory_disks: Vec::new(),
+            transfer_bytes: 4096,
+            writable: true,
+        }
     }
 }
 

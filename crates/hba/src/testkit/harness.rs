@@ -1,9 +1,12 @@
 //! The host's part for one queue, without a host: slots, generations, patterns, answers.
 
+use std::os::fd::OwnedFd;
+
 use outboard_slots::doorbell::Doorbell;
-use outboard_slots::{Entry, ParallelTask, Region, RegionConfig, SleepFlag, Time};
+use outboard_slots::{Entry, Memory, ParallelTask, Region, RegionConfig, SleepFlag, Time};
 
 use crate::controller::{Controller, QueueSetup, Startup};
+use crate::disks::{DiskDescription, DiskKind};
 use crate::dispatch::DispatchQueues;
 use crate::protocol::{SingleRequest, TaskManagement};
 use crate::report::{HbaReport, UnitReport, check_identifiers};
@@ -25,6 +28,26 @@ pub(super) struct Harness<C> {
     sequence: u32,
 }
 
+/// Disks in memory, as a host gives them.
+fn memory_disks(sizes: &[u64]) -> Result<Vec<(DiskDescription, OwnedFd)>, Failure> {
+    let one = |bytes: &u64| {
+        let memory = Memory::create("testkit-disk", *bytes as usize)
+            .map_err(|e| Failure::new("disks", e.to_string()))?;
+        let fd = memory.share();
+        let description = DiskDescription {
+            kind: DiskKind::Memory,
+            name: format!("mem:{bytes}"),
+            bytes: *bytes,
+            block_size: 512,
+            physical_block_size: 512,
+            direct: false,
+            read_only: false,
+        };
+        Ok((description, fd.map_err(|e| Failure::new("disks", e.to_string()))?))
+    };
+    sizes.iter().map(one).collect()
+}
+
 /// One finished task.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ended {
@@ -39,9 +62,12 @@ impl<C: Controller> Harness<C> {
             let all: Vec<_> = e.iter().map(ToString::to_string).collect();
             Failure::new("manifest", all.join("; "))
         })?;
+        let disks = memory_disks(&options.memory_disks)?;
+        let (disks, descriptors) = disks.into_iter().unzip();
         let mut startup = Startup {
             options: options.options.clone(),
-            descriptors: Vec::new(),
+            descriptors,
+            disks,
             queues: DispatchQueues::default(),
         };
         let fail = |step| move |e: crate::DriverError| Failure::new(step, e.to_string());
@@ -58,7 +84,7 @@ impl<C: Controller> Harness<C> {
         controller.map_bundled(&region).map_err(fail("map_bundled"))?;
         let identifiers: Vec<_> = (0..slots).map(|s| controller.map_hba_data(s as u16)).collect();
         check_identifiers(&identifiers).map_err(|e| Failure::new("map_hba_data", e.to_string()))?;
-        let setup = QueueSetup { index: 0, region: region.clone(), mapped: true };
+        let setup = QueueSetup::new(0, region.clone());
         let queue = controller.open_queue(&setup).map_err(fail("open_queue"))?;
         controller.start().map_err(fail("start"))?;
         Ok(Self {

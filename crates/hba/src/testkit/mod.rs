@@ -16,4 +16,4 @@ mod harness;
 mod ram;
 
 pub use contract::{Failure, Options, Report, check};
-pub use ram::Ram;
+pub use ram::{Ram, RamQueue};

@@ -66,7 +66,7 @@ impl Controller for Ram {
 
     fn initialize(&mut self, _startup: &mut Startup) -> Result<HbaReport, DriverError> {
         let bytes = (BLOCK * BLOCKS) as usize;
-        self.disk = Some(Memory::create("ram", bytes).map_err(DriverError::new)?);
+        self.disk = Some(Memory::private(bytes).map_err(DriverError::new)?);
         Ok(Self::report())
     }
 

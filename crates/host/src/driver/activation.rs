@@ -1,9 +1,11 @@
 //! The conversation that starts a driver, as a state machine: what to send next, what an answer
 //! must be. Sans-I/O; the deadlines are the caller's.
 
-use outboard_hba::protocol::{FromDriver, PROTOCOL, ToDriver};
+use outboard_hba::protocol::{
+    FromDriver, OLDEST_PROTOCOL, PROTOCOL, ProtocolSkew, ToDriver, agree_with_driver,
+};
 use outboard_hba::report::check_identifiers;
-use outboard_hba::{HbaReport, Manifest, ManifestError, Path, ReportError};
+use outboard_hba::{DiskDescription, HbaReport, Manifest, ManifestError, Path, ReportError};
 
 /// Where the conversation is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,13 +40,8 @@ impl Step {
 #[non_exhaustive]
 pub enum ActivationError {
     /// another protocol version
-    #[error(
-        "the driver speaks protocol version {theirs}, this host version {PROTOCOL}; build both from one release"
-    )]
-    Protocol {
-        /// the driver's
-        theirs: u32,
-    },
+    #[error(transparent)]
+    Protocol(#[from] ProtocolSkew),
     /// mistakes in the manifest
     #[error("the manifest of driver {identifier} is refused:\n{}", list(.errors))]
     Manifest {
@@ -60,6 +57,14 @@ pub enum ActivationError {
         identifier: String,
         /// the mistake
         error: ReportError,
+    },
+    /// the program is not what its package declares
+    #[error("the program of {identifier} says other things of itself than its package:\n{}\nmake extension.toml and Controller::manifest() say the same", list(.differences))]
+    Differs {
+        /// the package
+        identifier: String,
+        /// each: what is declared, what the program says
+        differences: Vec<String>,
     },
     /// the driver gave up
     #[error("driver failed in {step}: {reason}")]
@@ -79,8 +84,17 @@ pub enum ActivationError {
     },
 }
 
-fn list(errors: &[ManifestError]) -> String {
+fn list(errors: &[impl std::fmt::Display]) -> String {
     errors.iter().map(|e| format!("  - {e}")).collect::<Vec<_>>().join("\n")
+}
+
+/// What a packaged driver is started with beside its options.
+#[derive(Clone, Debug, Default)]
+pub struct Offer {
+    /// what the descriptors that come with `Initialize` are
+    pub disks: Vec<DiskDescription>,
+    /// what its package declares: the program must say the same
+    pub manifest: Option<Manifest>,
 }
 
 /// A driver's start.
@@ -88,6 +102,8 @@ fn list(errors: &[ManifestError]) -> String {
 pub struct Activation {
     step: Step,
     options: serde_json::Value,
+    disks: Vec<DiskDescription>,
+    declared: Option<Manifest>,
     path: Path,
     manifest: Option<Manifest>,
     report: Option<HbaReport>,
@@ -101,12 +117,21 @@ impl Activation {
         Self {
             step: Step::Hello,
             options,
+            disks: Vec::new(),
+            declared: None,
             path,
             manifest: None,
             report: None,
             identifiers: Vec::new(),
             declined: None,
         }
+    }
+
+    /// Gives the driver disks, and holds it to what its package declares.
+    #[must_use]
+    pub fn offer(mut self, offer: Offer) -> Self {
+        (self.disks, self.declared) = (offer.disks, offer.manifest);
+        self
     }
 
     /// Where it is.
@@ -117,8 +142,11 @@ impl Activation {
     /// What to send in this step; `None` when there is nothing left.
     pub fn message(&self) -> Option<ToDriver> {
         match self.step {
-            Step::Hello => Some(ToDriver::Hello { protocol: PROTOCOL }),
-            Step::Initialize => Some(ToDriver::Initialize { options: self.options.clone() }),
+            Step::Hello => Some(ToDriver::Hello { protocol: PROTOCOL, oldest: OLDEST_PROTOCOL }),
+            Step::Initialize => {
+                let (options, disks) = (self.options.clone(), self.disks.clone());
+                Some(ToDriver::Initialize { options, disks })
+            }
             Step::Map => Some(ToDriver::Map { path: self.path }),
             Step::Start => Some(ToDriver::Start),
             Step::Running => None,
@@ -134,13 +162,18 @@ impl Activation {
             (_, FromDriver::Failed { step, reason }) => {
                 return Err(ActivationError::Failed { step, reason });
             }
-            (Step::Hello, FromDriver::Hello { protocol, manifest }) => {
-                if protocol != PROTOCOL {
-                    return Err(ActivationError::Protocol { theirs: protocol });
-                }
+            (Step::Hello, FromDriver::Hello { protocol, oldest, manifest }) => {
+                agree_with_driver(protocol, oldest)?;
                 if let Err(errors) = manifest.check() {
                     let identifier = manifest.identifier;
                     return Err(ActivationError::Manifest { identifier, errors });
+                }
+                if let Some(declared) = &self.declared {
+                    let differences = declared.differences(&manifest);
+                    if !differences.is_empty() {
+                        let identifier = declared.identifier.clone();
+                        return Err(ActivationError::Differs { identifier, differences });
+                    }
                 }
                 self.manifest = Some(manifest);
                 Step::Initialize
@@ -198,7 +231,7 @@ mod tests {
     use outboard_hba::{Controller, Method, QueueKind};
 
     fn hello(manifest: Manifest) -> FromDriver {
-        FromDriver::Hello { protocol: PROTOCOL, manifest }
+        FromDriver::Hello { protocol: PROTOCOL, oldest: OLDEST_PROTOCOL, manifest }
     }
 
     #[test]
@@ -227,11 +260,22 @@ mod tests {
     }
 
     #[test]
+    fn a_program_that_is_not_its_package_is_refused_with_the_difference() {
+        let declared = Manifest::new("org.outboard.ram", "2.0").queue("Q", QueueKind::Serial);
+        let offer = Offer { manifest: Some(declared), ..Offer::default() };
+        let mut a = Activation::new(serde_json::Value::Null, Path::Bundled).offer(offer);
+        let text = a.answer(hello(Ram::default().manifest())).unwrap_err().to_string();
+        for part in ["version", "\"2.0\"", "\"1.0\"", "\"Q\"", "extension.toml"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
     fn a_wrong_version_and_a_wrong_turn_are_refused() {
         let mut a = Activation::new(serde_json::Value::Null, Path::Bundled);
         let manifest = Ram::default().manifest();
-        let other = FromDriver::Hello { protocol: 99, manifest };
-        assert_eq!(a.answer(other), Err(ActivationError::Protocol { theirs: 99 }));
+        let other = FromDriver::Hello { protocol: 99, oldest: 98, manifest };
+        assert!(matches!(a.answer(other), Err(ActivationError::Protocol(_))));
         let early = a.answer(FromDriver::Started);
         assert_eq!(early, Err(ActivationError::OutOfTurn { step: "hello" }));
     }

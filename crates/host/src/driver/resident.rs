@@ -10,7 +10,7 @@ use outboard_hba::{
 };
 use outboard_slots::Region;
 
-use super::process::Options;
+use super::launch::Options;
 use crate::channel::Resident;
 
 /// Why a controller could not be attached.
@@ -42,7 +42,7 @@ pub fn attach_resident<C: Controller>(
     let manifest = controller.manifest();
     manifest.check().map_err(ResidentError::Manifest)?;
     let queues = DispatchQueues::default();
-    let mut startup = Startup { options, descriptors, queues: queues.clone() };
+    let mut startup = Startup { options, descriptors, disks: Vec::new(), queues: queues.clone() };
     let report = controller.initialize(&mut startup)?;
     manifest.check_made(&queues.names()).map_err(ResidentError::Manifest)?;
     report.check()?;
@@ -53,7 +53,7 @@ pub fn attach_resident<C: Controller>(
     check_identifiers(&identifiers)?;
     let mut channels = Vec::new();
     for index in 0..region.layout().config.queues {
-        let setup = QueueSetup { index, region: region.clone(), mapped: true };
+        let setup = QueueSetup::new(index, region.clone());
         let queue = controller.open_queue(&setup)?;
         channels.push(Resident::new(Runner::new(Box::new(queue), &setup), region.clone()));
     }

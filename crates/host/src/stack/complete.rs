@@ -7,7 +7,7 @@ use outboard_slots::task::VERSION;
 use outboard_slots::{ResponseHead, SENSE_BYTES, Time, planted};
 
 use super::jobs::Outcome;
-use super::{Stack, VIOLATION_WINDOW_NS, VIOLATIONS_MAX};
+use super::{Stack, Unfit, VIOLATION_WINDOW_NS, VIOLATIONS_MAX};
 use crate::channel::{Channel, Completed};
 use crate::ledger::{Record, SlotState, Violation};
 
@@ -190,18 +190,18 @@ impl Stack {
             .iter()
             .filter(|(t, _)| now.since(*t).as_nanos() < u128::from(VIOLATION_WINDOW_NS));
         if recent.count() >= VIOLATIONS_MAX {
-            self.declare_unfit(format!(
-                "{VIOLATIONS_MAX} violations in 10 s, the last: {violation}"
-            ));
+            let reason = format!("{VIOLATIONS_MAX} violations in 10 s, the last: {violation}");
+            self.declare_unfit(Unfit::Violates, reason);
         }
         if let Violation::Ring(_) = violation {
-            self.declare_unfit(violation.to_string());
+            self.declare_unfit(Unfit::Violates, violation.to_string());
         }
         let Some(slot) = violation.task() else { return };
         let Some(record) = self.ledger.record_mut(slot) else { return };
         if record.writes {
             // Whether the write landed, and whether it still may, only the fence can tell.
-            self.declare_unfit(format!("an unbelievable answer to a write: {violation}"));
+            let reason = format!("an unbelievable answer to a write: {violation}");
+            self.declare_unfit(Unfit::Violates, reason);
             return;
         }
         // A read: its initiator is told at once; the driver may still fill the buffer.
@@ -226,7 +226,8 @@ impl Stack {
         // Slots come back from quarantine by a restart alone: before they run out.
         let held = self.ledger.in_order(SlotState::Quarantined).len();
         if held * QUARANTINE_SHARE >= self.ledger.slots() {
-            self.declare_unfit(format!("{held} slots in quarantine, the last: {violation}"));
+            let reason = format!("{held} slots in quarantine, the last: {violation}");
+            self.declare_unfit(Unfit::Violates, reason);
         }
     }
 }

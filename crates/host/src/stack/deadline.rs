@@ -5,8 +5,8 @@
 use outboard_scsi::{Command, Sense};
 use outboard_slots::{Time, planted};
 
-use super::Stack;
 use super::manage::Function;
+use super::{Stack, Unfit};
 use crate::ledger::SlotState;
 
 /// How long a command may take before the host gives it up, ns.
@@ -49,12 +49,13 @@ impl Stack {
     }
 
     pub(super) fn look_at_deadlines(&mut self, now: Time) {
-        if planted::is("host: no deadlines") {
+        if self.debug || planted::is("host: no deadlines") {
             return;
         }
         // With no task of the driver's left to be late, its word may still be.
         if !self.detached && self.pending.iter_mut().any(|p| p.is_late(now, FUNCTION_NS)) {
-            self.declare_unfit("it has not confirmed a task management function".to_owned());
+            let reason = "it has not confirmed a task management function".to_owned();
+            self.declare_unfit(Unfit::Late, reason);
         }
         if self.ledger.in_use() == 0 {
             return;
@@ -70,15 +71,20 @@ impl Stack {
             self.counters.timed_out += u64::from(step == 0);
             match (step, self.is_deaf()) {
                 // Neither abort nor reset would be read: nothing is lost by leaving them out.
-                (0 | 1, Some(still_ns)) => self.declare_unfit(format!(
-                    "the task in slot {slot} is late, and its I/O thread has stood still for {:.1} s",
-                    still_ns as f64 / 1e9
-                )),
+                (0 | 1, Some(still_ns)) => {
+                    let seconds = still_ns as f64 / 1e9;
+                    let reason = format!(
+                        "the task in slot {slot} is late, and its I/O thread has stood still for {seconds:.1} s"
+                    );
+                    self.declare_unfit(Unfit::Hangs, reason);
+                }
                 (0, None) => self.abort_slot(now, slot),
                 (1, None) => self.manage(now, Function::LogicalUnitReset { lun }, None),
-                _ => self.declare_unfit(format!(
-                    "the task in slot {slot} has not ended after abort and LUN reset"
-                )),
+                _ => {
+                    let reason =
+                        format!("the task in slot {slot} has not ended after abort and LUN reset");
+                    self.declare_unfit(Unfit::Late, reason);
+                }
             }
             if let Some(record) = self.ledger.record_mut(slot) {
                 record.given_up = step.saturating_add(1);
@@ -106,7 +112,7 @@ impl Stack {
         }
     }
 
-    pub(super) fn declare_unfit(&mut self, reason: String) {
-        self.unfit.get_or_insert(reason);
+    pub(super) fn declare_unfit(&mut self, kind: Unfit, reason: String) {
+        self.unfit.get_or_insert((kind, reason));
     }
 }

@@ -1,6 +1,6 @@
 //! Jobs: work of the host that goes through the driver as tasks of the host's own, beside the tasks
 //! of initiators. EXTENDED COPY reads and writes ([`copy`]), SANITIZE overwrites or unmaps
-//! ([`sanitize`]).
+//! ([`sanitize`]), or waits while its caller replaces a key.
 //!
 //! A job has a *place*: one slot, with a buffer, taken once and kept to its end, so that it cannot
 //! starve between two tasks. Its tasks belong to no nexus and to no task set; deadlines, range locks
@@ -18,7 +18,7 @@ mod sanitize;
 use outboard_scsi::command::build::Cdb;
 use outboard_scsi::{Direction, Lun, Sense, Status, TaskAttribute};
 use outboard_slots::{ParallelTask, ResponseHead, Time};
-use outboard_spc::{Effect, Response};
+use outboard_spc::{Effect, NexusId, Response};
 
 use super::Stack;
 use super::deadline::TASK_TIMEOUT_NS;
@@ -129,6 +129,37 @@ impl Jobs {
     fn outcome_of(&mut self, id: u64) -> Option<Outcome> {
         let at = self.ended.iter().position(|(job, _)| *job == id)?;
         Some(self.ended.swap_remove(at).1)
+    }
+
+    /// Whether job `id` is a copy.
+    pub(super) fn is_copy(&self, id: u64) -> bool {
+        self.copy(id).is_some()
+    }
+
+    /// Whether it is a copy that `nexus` asked for.
+    pub(super) fn copies_for(&self, id: u64, nexus: NexusId) -> bool {
+        self.copy(id).is_some_and(|copying| copying.nexus() == nexus)
+    }
+
+    fn copy(&self, id: u64) -> Option<&Copying> {
+        match &self.list.iter().find(|job| job.id == id)?.work {
+            Work::Copy(copying) => Some(copying),
+            Work::Sanitize(_) => None,
+        }
+    }
+
+    fn sanitizing(&self) -> impl Iterator<Item = &Sanitizing> {
+        self.list.iter().filter_map(|job| match &job.work {
+            Work::Sanitize(sanitizing) => Some(&**sanitizing),
+            Work::Copy(_) => None,
+        })
+    }
+
+    fn sanitizing_mut(&mut self) -> impl Iterator<Item = &mut Sanitizing> {
+        self.list.iter_mut().filter_map(|job| match &mut job.work {
+            Work::Sanitize(sanitizing) => Some(&mut **sanitizing),
+            Work::Copy(_) => None,
+        })
     }
 
     fn copies(&self) -> usize {

@@ -95,11 +95,13 @@ impl Stack {
         let aborts: Vec<u16> = self
             .ledger
             .iter()
-            .filter(|(slot, r)| Some(*slot) != cause && concerns(&function, r))
+            .filter(|(slot, r)| Some(*slot) != cause && self.concerns(&function, r))
             .map(|(slot, _)| slot)
             .collect();
+        // Of pieces of a copy its nexus knows nothing.
+        let is_job = |slot: &u16| self.ledger.record(*slot).is_some_and(|r| r.internal);
         let then = match then {
-            Then::Host { slot, .. } if aborts.is_empty() => Then::Host { slot, told: None },
+            Then::Host { slot, .. } if aborts.iter().all(is_job) => Then::Host { slot, told: None },
             then => then,
         };
         let mut tasks = Vec::new();
@@ -307,6 +309,37 @@ impl Stack {
         self.answers.push(answer);
     }
 
+    /// Whether a function ends a task. That of a copy belongs to the nexus that asked for the copy:
+    /// what was on its way to the unit must not land after the function's answer. Its copy goes on,
+    /// if nothing else ends it, by another task that is judged anew. A unit that is being sanitized
+    /// goes on whatever happens.
+    fn concerns(&self, function: &Function, record: &Record) -> bool {
+        let is_of = |nexus: NexusId| match record.internal {
+            true => self.jobs.copies_for(record.cookie, nexus),
+            false => record.nexus == u32::from(nexus.index()),
+        };
+        let begun = match record.state {
+            SlotState::Free | SlotState::Sending | SlotState::Quarantined => false,
+            // A place without a task.
+            SlotState::Filling => !record.internal,
+            SlotState::Waiting | SlotState::InDriver | SlotState::InHost => true,
+        };
+        if !begun || record.internal && !self.jobs.is_copy(record.cookie) {
+            return false;
+        }
+        match *function {
+            Function::AbortTask { nexus, lun, tag } => {
+                let is_it = record.lun == lun && record.task.task_tag_identifier == tag;
+                is_it && !record.internal && is_of(nexus)
+            }
+            Function::AbortTaskSet { nexus, lun } => record.lun == lun && is_of(nexus),
+            Function::ClearTaskSet { lun, .. } | Function::LogicalUnitReset { lun } => {
+                record.lun == lun
+            }
+            Function::TargetReset => true,
+        }
+    }
+
     fn for_driver(&self, function: &Function, tasks: &[(u16, u64)]) -> ManagementFunction {
         let bytes = |lun: u16| Lun::new(lun).unwrap_or(Lun::ZERO).encode();
         match *function {
@@ -374,26 +407,5 @@ impl Pending {
 impl Function {
     const fn resets(&self) -> bool {
         matches!(self, Self::LogicalUnitReset { .. } | Self::TargetReset)
-    }
-}
-
-fn concerns(function: &Function, record: &Record) -> bool {
-    // Jobs follow their commands, or go on without them.
-    if record.internal {
-        return false;
-    }
-    if matches!(record.state, SlotState::Free | SlotState::Sending | SlotState::Quarantined) {
-        return false;
-    }
-    let of = |n: NexusId| record.nexus == u32::from(n.index());
-    match *function {
-        Function::AbortTask { nexus, lun, tag } => {
-            of(nexus) && record.lun == lun && record.task.task_tag_identifier == tag
-        }
-        Function::AbortTaskSet { nexus, lun } => of(nexus) && record.lun == lun,
-        Function::ClearTaskSet { lun, .. } | Function::LogicalUnitReset { lun } => {
-            record.lun == lun
-        }
-        Function::TargetReset => true,
     }
 }

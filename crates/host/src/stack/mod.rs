@@ -19,6 +19,7 @@ mod names;
 mod pulse;
 mod ranges;
 mod restart;
+mod rights;
 mod states;
 mod submit;
 #[cfg(test)]
@@ -44,7 +45,7 @@ pub use complete::Answer;
 pub use host_task::StateRecord;
 pub use manage::{Function, ManagementAnswer};
 pub use names::TargetNames;
-pub use restart::Poison;
+pub use restart::NamedTask;
 pub use submit::{Accepted, Command};
 
 /// Most nexuses of a target.
@@ -84,6 +85,18 @@ pub enum StackError {
     /// no such target
     #[error("the driver reports no target {0}")]
     NoTarget(u64),
+}
+
+/// What a driver is unfit for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Unfit {
+    /// its I/O thread makes no progress
+    Hangs,
+    /// a task or a task management function has not ended in its time
+    Late,
+    /// its completions cannot be
+    Violates,
 }
 
 /// Counters, for reports.
@@ -144,13 +157,15 @@ pub struct Stack {
     next_request: u64,
     violations: Vec<(Time, Violation)>,
     /// why the driver must be restarted, once it must
-    unfit: Option<String>,
+    unfit: Option<(Unfit, String)>,
     watch: pulse::Watch,
     restart: restart::Restart,
     /// there may be tasks that go to a driver alone
     suspects: bool,
     /// data-out is guarded from the first submission on
     verify_replay: bool,
+    /// nothing is given up for being slow
+    debug: bool,
     /// the driver takes no tasks now
     detached: bool,
     /// it gets none, but what it has still comes back
@@ -251,6 +266,7 @@ impl Stack {
             restart,
             suspects: false,
             verify_replay: false,
+            debug: false,
             detached: false,
             held: false,
             gone_for_good: false,
@@ -427,9 +443,20 @@ impl Stack {
         self.verify_replay = on;
     }
 
+    /// Gives nothing up for being slow (`true`): no deadline passes and no hang is found, so that a
+    /// debugger can stop the driver. What the driver says is checked as ever.
+    pub fn set_debug(&mut self, on: bool) {
+        self.debug = on;
+    }
+
     /// Why the driver must be killed, fenced and restarted, if it must.
     pub fn unfit(&self) -> Option<&str> {
-        self.unfit.as_deref()
+        self.unfit.as_ref().map(|(_, reason)| reason.as_str())
+    }
+
+    /// What kind of reason that is.
+    pub fn unfit_kind(&self) -> Option<Unfit> {
+        self.unfit.as_ref().map(|(kind, _)| *kind)
     }
 
     /// The violations seen so far, at most the last few.

@@ -7,7 +7,7 @@
 use outboard_slots::Time;
 
 use super::deadline::TASK_TIMEOUT_NS;
-use super::{DEADLINE_ROUND_NS, Stack};
+use super::{DEADLINE_ROUND_NS, Stack, Unfit};
 use crate::channel::{Channel, Pulse};
 use crate::ledger::SlotState;
 
@@ -52,7 +52,7 @@ impl Watch {
 impl Stack {
     /// Declares a driver unfit whose I/O thread stands still with tasks and nothing in the kernel.
     pub(super) fn look_at_pulse(&mut self, now: Time, channel: &dyn Channel) {
-        if self.detached {
+        if self.detached || self.debug {
             return;
         }
         let Some(pulse) = channel.pulse() else { return };
@@ -70,9 +70,10 @@ impl Stack {
         }
         let (seconds, tasks) = (still_ns as f64 / 1e9, self.in_driver);
         let behind = channel.sequence().wrapping_sub(pulse.consumed);
-        self.declare_unfit(format!(
+        let reason = format!(
             "its I/O thread has stood still for {seconds:.1} s with {tasks} tasks, none of them in the kernel; {behind} submissions are not taken"
-        ));
+        );
+        self.declare_unfit(Unfit::Hangs, reason);
     }
 
     /// How long its I/O thread has stood still, if for so long that it is no use to ask it to abort

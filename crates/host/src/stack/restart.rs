@@ -7,7 +7,6 @@
 //! [`Stack::driver_replaced`]; or [`Stack::driver_gone_for_good`] instead of the last two.
 
 use outboard_scsi::{Lun, Sense};
-use outboard_slots::task::CDB_BYTES;
 use outboard_slots::{Time, planted};
 use outboard_spc::{Scope, UnitAttention};
 
@@ -22,10 +21,9 @@ const _: () = assert!(super::alone::DEATHS_ALONE < DEATHS_MAX);
 /// Poison that is kept until somebody asks for it.
 const POISON_KEPT: usize = 64;
 
-/// A task that was in flight at so many deaths of the driver in a row, at the last ones alone, that
-/// it is the likely cause of them. It ended with HARDWARE ERROR.
+/// A task by what an operator knows of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Poison {
+pub struct NamedTask {
     /// LUN, flat
     pub lun: u16,
     /// the initiator port; `None` for the host's own tasks, and if the nexus has gone
@@ -33,12 +31,10 @@ pub struct Poison {
     /// the initiator's tag
     pub tag: u64,
     /// the CDB, as the driver got it
-    pub cdb: [u8; CDB_BYTES],
-    /// its length
-    pub cdb_len: u8,
+    pub cdb: Vec<u8>,
     /// bytes it was to move
     pub bytes: u64,
-    /// deaths in a row
+    /// driver deaths it was in flight at, in a row
     pub deaths: u8,
 }
 
@@ -49,7 +45,7 @@ pub(super) struct Restart {
     pub(super) forgetful: Vec<Lun>,
     /// units whose acknowledged writes a death since the last incarnation may have undone
     lost: Vec<Lun>,
-    poison: Vec<Poison>,
+    poison: Vec<NamedTask>,
 }
 
 impl Stack {
@@ -172,29 +168,39 @@ impl Stack {
     }
 
     /// Tasks that have killed the driver, as far as can be told, since the last call: for the report.
-    pub fn poison(&mut self) -> Vec<Poison> {
+    pub fn poison(&mut self) -> Vec<NamedTask> {
         std::mem::take(&mut self.restart.poison)
     }
 
+    /// The tasks that the driver has, oldest first, at most `most` of them: for the report of its
+    /// death.
+    pub fn last_tasks(&self, most: usize) -> Vec<NamedTask> {
+        let slots = self.ledger.in_order(SlotState::InDriver);
+        slots.into_iter().take(most).filter_map(|slot| self.name_of(slot)).collect()
+    }
+
     fn name_poison(&mut self, slot: u16) {
-        let Some(record) = self.ledger.record(slot) else { return };
-        let nexuses = self.target.nexuses();
-        let nexus = u16::try_from(record.nexus).ok().and_then(|index| nexuses.at(index));
-        let nexus = nexus.and_then(|id| nexuses.nexus(id)).filter(|_| !record.internal);
-        let poison = Poison {
-            lun: record.lun,
-            initiator: nexus.map(|nexus| nexus.initiator_port.clone()),
-            tag: record.task.task_tag_identifier,
-            cdb: record.task.command_descriptor_block,
-            cdb_len: record.task.command_size,
-            bytes: record.task.requested_transfer_count,
-            deaths: record.deaths,
-        };
+        let Some(poison) = self.name_of(slot) else { return };
         self.counters.poisoned += 1;
         if self.restart.poison.len() == POISON_KEPT {
             self.restart.poison.remove(0);
         }
         self.restart.poison.push(poison);
+    }
+
+    fn name_of(&self, slot: u16) -> Option<NamedTask> {
+        let record = self.ledger.record(slot)?;
+        let nexuses = self.target.nexuses();
+        let nexus = u16::try_from(record.nexus).ok().and_then(|index| nexuses.at(index));
+        let nexus = nexus.and_then(|id| nexuses.nexus(id)).filter(|_| !record.internal);
+        Some(NamedTask {
+            lun: record.lun,
+            initiator: nexus.map(|nexus| nexus.initiator_port.clone()),
+            tag: record.task.task_tag_identifier,
+            cdb: record.task.cdb().to_vec(),
+            bytes: record.task.requested_transfer_count,
+            deaths: record.deaths,
+        })
     }
 
     /// A driver that keeps acknowledged writes to itself has taken them along: every nexus learns

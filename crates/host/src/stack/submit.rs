@@ -8,7 +8,6 @@ use outboard_spc::task_set::{Admission, TaskSetError};
 use outboard_spc::{NexusId, Verdict};
 
 use super::deadline::{TASK_TIMEOUT_NS, timeout_ns};
-use super::jobs::Outcome;
 use super::{Answer, Stack};
 use crate::ledger::SlotState;
 
@@ -154,6 +153,7 @@ impl Stack {
             return Accepted::Full;
         };
         let lun = forwarded.lun.number();
+        let rights = self.target.generation(lun);
         let mut cdb = [0; CDB_BYTES];
         let size = command.cdb.len().min(CDB_BYTES);
         cdb[..size].copy_from_slice(&command.cdb[..size]);
@@ -161,6 +161,7 @@ impl Stack {
         let Some(record) = self.ledger.record_mut(slot) else { return Accepted::Full };
         record.writes = forwarded.command.changes_medium();
         record.lun = lun;
+        record.rights = rights;
         record.nexus = u32::from(command.nexus.index());
         record.length = match forwarded.command {
             // Its answer is as long as it is.
@@ -208,10 +209,14 @@ impl Stack {
         if self.jobs.sanitizing && self.ends_for_sanitize(slot) {
             return;
         }
-        let Some(record) = self.ledger.record_mut(slot) else { return };
+        let Some(record) = self.ledger.record(slot) else { return };
         if record.state != SlotState::Filling {
             return;
         }
+        if record.rights != self.target.generation(record.lun) && self.ends_refused(slot) {
+            return;
+        }
+        let Some(record) = self.ledger.record_mut(slot) else { return };
         if record.aborted {
             return match record.gone {
                 false => self.end_aborted(slot),
@@ -284,15 +289,7 @@ impl Stack {
 
     /// Ends a task that never reached the driver, with sense data.
     pub(super) fn end_with_sense(&mut self, slot: u16, sense: &Sense) {
-        let Some(record) = self.ledger.record_mut(slot) else { return };
-        if record.internal {
-            return self.end_internal(slot, Outcome::Failed(*sense));
-        }
-        record.state = SlotState::Sending;
-        let (cookie, lun) = (record.cookie, record.task.logical_unit_bytes);
-        let sense = Some(self.encode(lun, sense));
-        let status = Status::CheckCondition;
-        self.answers.push(Answer { cookie, slot: Some(slot), status, sense, ..Answer::EMPTY });
+        self.end_with(slot, &(*sense).into());
     }
 }
 

@@ -14,6 +14,7 @@ mod pulse;
 mod ranges;
 mod replay;
 mod restart;
+mod rights;
 mod through;
 mod violations;
 

@@ -120,6 +120,7 @@ impl<'a> Keys<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Authenticator {
     state: State,
+    user: Option<String>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -135,6 +136,11 @@ enum State {
 }
 
 impl Authenticator {
+    /// Who the initiator is, once it has proved it.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
     /// Takes the keys of a request, writes those of the answer; true once the initiator is who it
     /// says it is.
     ///
@@ -170,13 +176,14 @@ impl Authenticator {
                 Ok(false)
             }
             State::Response { algorithm, identifier, challenge } => {
-                check(credentials, keys, algorithm, identifier, &challenge)?;
+                let user = check(credentials, keys, algorithm, identifier, &challenge)?;
                 if let Some(proof) = prove(credentials, keys, algorithm, &challenge)? {
                     let (name, response) = proof;
                     text::push(answer, "CHAP_N", name);
                     text::push(answer, "CHAP_R", &value::to_hex(response.bytes()));
                 }
                 self.state = State::Done;
+                self.user = Some(user.to_owned());
                 Ok(true)
             }
             State::Done => Err(ChapError::OutOfTurn),
@@ -184,13 +191,14 @@ impl Authenticator {
     }
 }
 
-fn check(
+/// The user whose secret the initiator knows.
+fn check<'k>(
     credentials: &Credentials,
-    keys: &Keys<'_>,
+    keys: &Keys<'k>,
     algorithm: Algorithm,
     identifier: u8,
     challenge: &[u8],
-) -> Result<(), ChapError> {
+) -> Result<&'k str, ChapError> {
     let name = keys.name.ok_or(ChapError::Missing("CHAP_N"))?;
     let response = keys.response.ok_or(ChapError::Missing("CHAP_R"))?;
     let response =
@@ -201,7 +209,7 @@ fn check(
         let right = algorithm.response(identifier, secret, challenge).is(&response);
         sound |= right & (user == name);
     }
-    if sound { Ok(()) } else { Err(ChapError::Wrong) }
+    if sound { Ok(name) } else { Err(ChapError::Wrong) }
 }
 
 /// The target's own answer, if the initiator asks for one.

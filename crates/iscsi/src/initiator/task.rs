@@ -3,6 +3,7 @@
 use outboard_scsi::TaskAttribute;
 
 use super::stream::ClientError;
+use crate::pdu::ahs::{Ahs, MAX_CDB_LEN};
 use crate::pdu::{CommandResponse, DataIn, R2t, Residual};
 
 /// A SCSI command to be sent.
@@ -160,4 +161,17 @@ impl Outstanding {
         self.next_sn = sn.wrapping_add(1);
         Ok(())
     }
+}
+
+/// The 16 bytes of the header, and the additional header segment for the rest.
+pub(super) fn split_cdb(cdb: &[u8]) -> Result<([u8; 16], Vec<u8>), ClientError> {
+    if cdb.len() > MAX_CDB_LEN {
+        return Err(ClientError::TooMuch("a CDB has at most 260 bytes"));
+    }
+    let mut head = [0; 16];
+    for (to, from) in head.iter_mut().zip(cdb) {
+        *to = *from;
+    }
+    let rest = cdb.get(16..).unwrap_or_default();
+    Ok((head, if rest.is_empty() { Vec::new() } else { Ahs::extended_cdb(rest) }))
 }

@@ -41,7 +41,7 @@ pub struct Login {
 enum State {
     Login(Box<Phase>),
     Discovery(Box<Discovery>),
-    Ended(CloseReason),
+    Ended { reason: CloseReason, initiator: Option<String> },
     HandedOver,
 }
 
@@ -116,7 +116,7 @@ impl Login {
             }
         }
         let outcome = match &self.state {
-            State::Ended(reason) => Outcome::Close { reason: reason.clone() },
+            State::Ended { reason, .. } => Outcome::Close { reason: reason.clone() },
             _ => Outcome::More,
         };
         Received { consumed, outcome }
@@ -151,7 +151,8 @@ impl Login {
         match &self.state {
             State::Login(phase) => phase.initiator_name(),
             State::Discovery(discovery) => Some(discovery.initiator_name()),
-            State::Ended(_) | State::HandedOver => None,
+            State::Ended { initiator, .. } => initiator.as_deref(),
+            State::HandedOver => None,
         }
     }
 
@@ -207,10 +208,10 @@ impl Login {
                 let told = discovery.pdu(&self.config, self.local, header, data, &mut self.output);
                 match told {
                     Ok(()) => self.deadline = now + self.config.limits.discovery_idle,
-                    Err(reason) => self.state = State::Ended(reason),
+                    Err(reason) => self.end(reason),
                 }
             }
-            State::Ended(_) | State::HandedOver => {}
+            State::Ended { .. } | State::HandedOver => {}
         }
         None
     }
@@ -220,7 +221,12 @@ impl Login {
         if let (State::Login(phase), CloseReason::Refused(error)) = (&self.state, &reason) {
             phase.refuse(header.initiator_task_tag(), error, &mut self.output);
         }
-        self.state = State::Ended(reason);
+        self.end(reason);
+    }
+
+    fn end(&mut self, reason: CloseReason) {
+        let initiator = self.initiator_name().map(str::to_owned);
+        self.state = State::Ended { reason, initiator };
     }
 }
 

@@ -7,6 +7,8 @@ pub struct LoggedIn {
     pub initiator_name: String,
     /// its alias, if it gave one
     pub initiator_alias: Option<String>,
+    /// user as whom it has authenticated itself; `None` where the target asks for nobody
+    pub user: Option<String>,
     /// initiator part of the session's identifier
     pub isid: [u8; 6],
     /// 0 for a new session, else the session this connection joins

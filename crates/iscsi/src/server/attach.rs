@@ -1,51 +1,45 @@
-//! New connections and sessions, reinstatement, and the end of both (RFC 7143 6.3, 7.1.5, 7.2).
+//! New connections and sessions, and reinstatement (RFC 7143 6.3).
 //!
-//! A session ends at once for its initiator, but stays here until the backend has answered its last
-//! task. Until then a new session of the same initiator port waits with its final Login Response:
-//! no write of the old session may land behind a write of the new one.
+//! An initiator's name is a claim: what proves it is the user of its login. A session that a user
+//! has begun is that user's to take the place of, or to join.
 
 use core::fmt::Write as _;
 
 use outboard_slots::Time;
 
 use super::connection::{Connection, State};
+use super::refusal::{Refusal, Refused};
 use super::session::Session;
 use super::slab::Key;
-use super::task::{Phase, Task};
-use super::{Backend, Closing, ConnectionId, Function, Server};
+use super::{Backend, Closing, ConnectionId, Server};
 use crate::login::LoggedIn;
-use crate::pdu::{Bhs, LogoutOutcome, Sequence};
-
-/// Status-Class and Status-Detail of a refused login (11.13.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
-    TooManyConnections = 0x0206,
-    SessionDoesNotExist = 0x020A,
-    OutOfResources = 0x0302,
-}
+use crate::pdu::{Bhs, Sequence};
 
 impl Server {
     /// A connection has logged in: it begins a session, takes the place of one, or joins one. The
     /// final Login Response becomes the connection's first output.
     ///
     /// # Errors
-    /// The Login Response that refuses it; the caller sends it and closes the socket.
+    /// Why not, with the Login Response that says so; the caller sends it and closes the socket.
     pub fn attach(
         &mut self,
         now: Time,
         b: &mut impl Backend,
         logged_in: LoggedIn,
-    ) -> Result<ConnectionId, Vec<u8>> {
+    ) -> Result<ConnectionId, Refused> {
         let soon = self.earliest_timeout();
         self.next_event = self.next_event.min(now + soon);
         if logged_in.tsih != 0 {
             return self.join(now, b, &logged_in);
         }
         let port = port_name(&logged_in);
+        if self.is_anothers(&port, &logged_in) {
+            return Err(Refused::new(&logged_in, Refusal::AnotherUser));
+        }
         self.reinstate(now, b, &port, logged_in.portal_group_tag);
         let waiting = self.connections.iter().filter(|(_, c)| c.session.is_none()).count();
         if self.sessions.len() + waiting >= self.config.max_sessions {
-            return Err(refuse(&logged_in, Refusal::OutOfResources));
+            return Err(Refused::new(&logged_in, Refusal::OutOfResources));
         }
         let key = self.connections.insert(Connection::new(now, None, &logged_in));
         if self.session_of(&port, logged_in.portal_group_tag).is_some() {
@@ -60,27 +54,23 @@ impl Server {
         })
     }
 
-    /// The edge has closed a socket, or the peer has.
-    pub fn disconnect(&mut self, now: Time, b: &mut impl Backend, id: ConnectionId) {
-        let Some(mut connection) = self.connections.remove(id.0) else { return };
-        connection.output.discard(|slot| b.finish(slot));
-        if let Some(key) = connection.session {
-            let lost = connection.is_open();
-            if let Some(session) = self.sessions.get_mut(key) {
-                session.connections.retain(|c| *c != id.0);
-            }
-            if lost {
-                self.end_session(now, b, key);
-            }
-            if let Some(task) = connection.lent() {
-                self.returned(now, b, task);
-            }
-            self.settle(now, b, key);
-        }
-        self.retry(now, b);
+    /// Whether the session of an initiator port, or a login that waits to begin one, belongs to a
+    /// user as whom this login does not come. What is ending is nobody's any more.
+    fn is_anothers(&self, port: &str, logged_in: &LoggedIn) -> bool {
+        let tag = logged_in.portal_group_tag;
+        let sessions = self.sessions.iter().filter(|(_, s)| !s.ending && s.port == port);
+        let users = sessions
+            .filter(|(_, s)| s.portal_group_tag == tag)
+            .map(|(_, session)| session.user.as_deref());
+        let waiting = self.connections.iter().filter_map(|(_, connection)| {
+            let State::Waiting { logged_in: other, .. } = &connection.state else { return None };
+            let same = other.portal_group_tag == tag && port_name(other) == port;
+            same.then_some(other.user.as_deref())
+        });
+        users.chain(waiting).any(|user| !may_succeed(user, logged_in))
     }
 
-    fn session_of(&self, port: &str, portal_group_tag: u16) -> Option<Key> {
+    pub(super) fn session_of(&self, port: &str, portal_group_tag: u16) -> Option<Key> {
         self.sessions
             .iter()
             .find(|(_, s)| s.port == port && s.portal_group_tag == portal_group_tag)
@@ -103,16 +93,16 @@ impl Server {
         }
     }
 
-    fn establish(
+    pub(super) fn establish(
         &mut self,
         now: Time,
         b: &mut impl Backend,
         key: Key,
         logged_in: &LoggedIn,
-    ) -> Result<(), Vec<u8>> {
+    ) -> Result<(), Refused> {
         let port = port_name(logged_in);
         let nexus = b.open_nexus(&port, logged_in.portal_group_tag);
-        let nexus = nexus.ok_or_else(|| refuse(logged_in, Refusal::OutOfResources))?;
+        let nexus = nexus.ok_or_else(|| Refused::new(logged_in, Refusal::OutOfResources))?;
         let tsih = self.new_tsih();
         let mut session = Session::new(now, port, tsih, nexus, logged_in);
         session.connections.push(key);
@@ -127,7 +117,7 @@ impl Server {
         now: Time,
         b: &mut impl Backend,
         logged_in: &LoggedIn,
-    ) -> Result<ConnectionId, Vec<u8>> {
+    ) -> Result<ConnectionId, Refused> {
         let found = self.sessions.iter().find(|(_, s)| {
             !s.ending
                 && s.logout.is_none()
@@ -137,16 +127,19 @@ impl Server {
                 && s.portal_group_tag == logged_in.portal_group_tag
         });
         let Some((session_key, session)) = found else {
-            return Err(refuse(logged_in, Refusal::SessionDoesNotExist));
+            return Err(Refused::new(logged_in, Refusal::SessionDoesNotExist));
         };
         let same = session
             .connections
             .iter()
             .copied()
             .find(|c| self.connections.get(*c).is_some_and(|c| c.cid == logged_in.cid));
+        if !may_succeed(session.user.as_deref(), logged_in) {
+            return Err(Refused::new(logged_in, Refusal::SessionOfAnotherUser));
+        }
         let count = session.connections.len() - usize::from(same.is_some());
         if count >= session.max_connections {
-            return Err(refuse(logged_in, Refusal::TooManyConnections));
+            return Err(Refused::new(logged_in, Refusal::TooManyConnections));
         }
         if let Some(old) = same {
             self.end_tasks_of(now, b, old);
@@ -196,190 +189,10 @@ impl Server {
             }
         }
     }
-
-    /// Closes a connection for the edge: at once, or once its output has left.
-    pub(super) fn close(&mut self, now: Time, key: Key, how: Closing) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        match connection.state {
-            State::Closing { how: Closing::Now, .. } => return,
-            State::Closing { .. } if how == Closing::AfterOutput => return,
-            _ => connection.state = State::Closing { since: now, how },
-        }
-        self.touch(key);
-    }
-
-    /// A connection cannot go on: its session ends (7.1.5, error recovery level 0).
-    pub(super) fn lose(&mut self, now: Time, b: &mut impl Backend, key: Key) {
-        self.close(now, key, Closing::Now);
-        if let Some(session) = self.connections.get(key).and_then(|c| c.session) {
-            self.end_session(now, b, session);
-        }
-    }
-
-    /// The same, but what waits to be sent is sent first.
-    pub(super) fn lose_after_output(&mut self, now: Time, b: &mut impl Backend, key: Key) {
-        self.close(now, key, Closing::AfterOutput);
-        self.lose_session_of(now, b, key);
-    }
-
-    fn lose_session_of(&mut self, now: Time, b: &mut impl Backend, key: Key) {
-        if let Some(session) = self.connections.get(key).and_then(|c| c.session) {
-            self.end_session(now, b, session);
-        }
-    }
-
-    /// Ends a session: its connections, what it holds, its tasks.
-    pub(super) fn end_session(&mut self, now: Time, b: &mut impl Backend, key: Key) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        if session.ending {
-            return;
-        }
-        session.ending = true;
-        session.pending.clear();
-        session.gap.clear();
-        session.gap_since = None;
-        session.held_bytes = 0;
-        let nexus = session.nexus;
-        let asked = session.logout.map(|l| l.on);
-        let connections = session.connections.clone();
-        let tasks: Vec<Key> = session.tasks.values().copied().collect();
-        for connection in connections {
-            let closing = self.connections.get(connection).map(|c| &c.state);
-            let keep = asked == Some(connection) && matches!(closing, Some(State::LoggingOut));
-            if !keep && !matches!(closing, Some(State::Closing { .. })) {
-                self.close(now, connection, Closing::Now);
-            }
-        }
-        for task in tasks {
-            self.end_task(b, task);
-        }
-        b.close_nexus(nexus);
-        self.settle(now, b, key);
-        self.retry(now, b);
-    }
-
-    /// Ends the tasks of one connection whose session goes on.
-    pub(super) fn end_tasks_of(&mut self, now: Time, b: &mut impl Backend, connection: Key) {
-        let Some(session_key) = self.connections.get(connection).and_then(|c| c.session) else {
-            return;
-        };
-        let Some(session) = self.sessions.get_mut(session_key) else { return };
-        let nexus = session.nexus;
-        let mut freed = 0;
-        session.pending.retain(|held| {
-            if held.connection == connection {
-                freed += held.cost();
-            }
-            held.connection != connection
-        });
-        session.held_bytes = session.held_bytes.saturating_sub(freed);
-        let tasks: Vec<Key> = session.tasks.values().copied().collect();
-        for key in tasks {
-            let Some(task) = self.tasks.get(key) else { continue };
-            if task.connection != connection {
-                continue;
-            }
-            let (lun, tag) = (task.lun, Task::tag(task.task_tag));
-            if self.end_task(b, key) {
-                // Nobody waits for its end: an unknown cookie.
-                b.manage(&Function::AbortTask { nexus, lun, tag }, u64::MAX);
-            }
-        }
-        self.retry(now, b);
-    }
-
-    /// Gives up on a task; whether the backend has still to answer it.
-    fn end_task(&mut self, b: &mut impl Backend, key: Key) -> bool {
-        let Some(task) = self.tasks.get_mut(key) else { return false };
-        let lent = self.connections.get(task.connection).and_then(|c| c.lent()) == Some(key);
-        task.silent = true;
-        match (&task.phase, task.slot) {
-            (Phase::Running, _) => return true,
-            (Phase::Collecting | Phase::Doomed { .. }, Some(_)) if lent => {
-                task.phase = Phase::Doomed { cancel: true };
-            }
-            (Phase::Collecting | Phase::Doomed { .. }, Some(slot)) => {
-                b.cancel(slot);
-                self.remove_task(key);
-            }
-            (Phase::Draining(answer), _) => {
-                if let Some(slot) = answer.slot {
-                    b.finish(slot);
-                }
-                self.remove_task(key);
-            }
-            _ => {
-                self.remove_task(key);
-            }
-        }
-        false
-    }
-
-    /// Does what waited for the end of tasks: answers a logout, forgets a session.
-    #[inline]
-    pub(super) fn settle(&mut self, now: Time, b: &mut impl Backend, key: Key) {
-        let Some(session) = self.sessions.get(key) else { return };
-        if session.ending {
-            if session.live == 0 {
-                self.gone(now, b, key);
-            }
-        } else if session.logout.is_some() {
-            self.settle_logout(now, b, key);
-        }
-    }
-
-    /// The last task of an ending session has ended.
-    #[cold]
-    fn gone(&mut self, now: Time, b: &mut impl Backend, key: Key) {
-        let Some(session) = self.sessions.get(key) else { return };
-        if let Some(logout) = session.logout
-            && let Some(State::LoggingOut) = self.connections.get(logout.on).map(|c| &c.state)
-        {
-            self.logout_response(b, logout.on, logout.task_tag, LogoutOutcome::Closed);
-            self.close(now, logout.on, Closing::AfterOutput);
-        }
-        let Some(session) = self.sessions.remove(key) else { return };
-        let next = self.connections.keys().into_iter().find(|c| {
-            matches!(
-                self.connections.get(*c).map(|c| &c.state),
-                Some(State::Waiting { logged_in, .. })
-                    if logged_in.portal_group_tag == session.portal_group_tag
-                        && port_name(logged_in) == session.port
-            )
-        });
-        let Some(next) = next else { return };
-        let Some(connection) = self.connections.get_mut(next) else { return };
-        let State::Waiting { logged_in, .. } =
-            std::mem::replace(&mut connection.state, State::Open)
-        else {
-            return;
-        };
-        if let Err(refusal) = self.establish(now, b, next, &logged_in) {
-            if let Some(connection) = self.connections.get_mut(next) {
-                connection.output.bytes(&refusal);
-            }
-            self.close(now, next, Closing::AfterOutput);
-        }
-    }
-
-    #[cold]
-    fn settle_logout(&mut self, now: Time, b: &mut impl Backend, key: Key) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        let Some(logout) = session.logout else { return };
-        let Some(closed) = logout.closes else { return };
-        if self.connections.get(closed).is_some_and(|c| c.tasks != 0) {
-            return;
-        }
-        session.logout = None;
-        session.connections.retain(|c| *c != closed);
-        self.logout_response(b, logout.on, logout.task_tag, LogoutOutcome::Closed);
-        let how = if logout.on == closed { Closing::AfterOutput } else { Closing::Now };
-        self.close(now, closed, how);
-    }
 }
 
 /// The initiator port's name (RFC 7143 4.2.7.1, SPC TransportID): `<name>,i,0x<ISID>`.
-fn port_name(logged_in: &LoggedIn) -> String {
+pub(super) fn port_name(logged_in: &LoggedIn) -> String {
     let mut port = format!("{},i,0x", logged_in.initiator_name);
     for byte in logged_in.isid {
         // Writing to a string does not fail.
@@ -388,15 +201,8 @@ fn port_name(logged_in: &LoggedIn) -> String {
     port
 }
 
-/// A Login Response with this status, after which the connection closes.
-fn refuse(logged_in: &LoggedIn, refusal: Refusal) -> Vec<u8> {
-    let mut bhs = Bhs::read(&logged_in.final_response).unwrap_or(Bhs([0; 48]));
-    bhs.0[1] = 0;
-    bhs.set_data_len(0);
-    bhs.set_half::<14>(logged_in.tsih);
-    bhs.set_word::<24>(logged_in.stat_sn);
-    bhs.set_word::<28>(logged_in.cmd_sn);
-    bhs.set_word::<32>(logged_in.cmd_sn);
-    bhs.set_half::<36>(refusal as u16);
-    bhs.0.to_vec()
+/// Whether a login may take the place of what `user` has begun, or join it. What has no user, from
+/// before the target asked for one, proves nothing.
+fn may_succeed(user: Option<&str>, logged_in: &LoggedIn) -> bool {
+    user.is_none() || user == logged_in.user.as_deref()
 }

@@ -262,6 +262,8 @@ fn new_task(
         unwanted: false,
         phase: Phase::Collecting,
         since: now,
+        began: now,
+        arrived: 0,
         silent: false,
         slot: None,
         offset: 0,

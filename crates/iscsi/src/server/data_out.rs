@@ -59,7 +59,11 @@ impl Server {
             task.failure.get_or_insert(Failure::IncorrectAmountOfData);
         }
         task.data_sn = task.data_sn.wrapping_add(1);
-        task.since = now;
+        // A PDU without data is no sign that data comes.
+        if len != 0 {
+            task.since = now;
+            task.arrived += u64::from(len);
+        }
         if task.failure.is_none() {
             task.received = from.saturating_add(len);
         }

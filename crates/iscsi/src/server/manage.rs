@@ -3,6 +3,7 @@
 //! Tasks that a function ends get no status (TAS = 0). Data for them that is still on its way is
 //! dropped. The answer waits until the backend has ended all of them.
 
+use outboard_scsi::Lun;
 use outboard_slots::Time;
 
 use super::config::MAX_FUNCTIONS;
@@ -27,7 +28,7 @@ pub(super) struct Pending {
 struct Concern {
     /// of one session, or of all
     session: Option<Key>,
-    /// of one logical unit, or of all
+    /// of one logical unit, whichever way it is addressed, or of all
     lun: Option<[u8; 8]>,
     /// with this or an earlier CmdSN, for the session that asked
     asked_by: Key,
@@ -162,7 +163,7 @@ impl Server {
         request: &TaskRequest,
     ) {
         let Some(task) = self.tasks.get_mut(task_key) else { return };
-        if task.lun != request.lun {
+        if !is_same_unit(task.lun, request.lun) {
             let outcome = TaskOutcome::TaskDoesNotExist;
             return self.task_response(b, key, request.task_tag, outcome);
         }
@@ -212,7 +213,7 @@ impl Server {
             let own = session_key == concern.asked_by;
             let Some(session) = self.sessions.get_mut(session_key) else { continue };
             let hit = |held: &Held| {
-                concern.lun.is_none_or(|lun| held.bhs.lun() == lun)
+                concern.lun.is_none_or(|lun| is_same_unit(held.bhs.lun(), lun))
                     && held.bhs.opcode() == crate::pdu::InitiatorOpcode::Command.code()
                     && !(own && after(held.bhs.cmd_sn(), concern.cmd_sn))
             };
@@ -223,7 +224,7 @@ impl Server {
             let tasks: Vec<Key> = session.tasks.values().copied().collect();
             for task_key in tasks {
                 let Some(task) = self.tasks.get_mut(task_key) else { continue };
-                if concern.lun.is_some_and(|lun| task.lun != lun)
+                if concern.lun.is_some_and(|lun| !is_same_unit(task.lun, lun))
                     || (own && after(task.cmd_sn, concern.cmd_sn))
                 {
                     continue;
@@ -275,6 +276,11 @@ impl Server {
         let bhs = crate::pdu::Response::Task(TaskResponse { outcome, task_tag, sequence }).encode();
         self.send(key, bhs, &[]);
     }
+}
+
+/// Whether two LUNs name one logical unit: it has one number in several forms (SAM-6 4.7).
+fn is_same_unit(a: [u8; 8], b: [u8; 8]) -> bool {
+    a == b || Lun::decode(a).is_ok_and(|lun| Lun::decode(b) == Ok(lun))
 }
 
 impl Session {

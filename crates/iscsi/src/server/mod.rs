@@ -16,7 +16,9 @@
 //! | module | what |
 //! |---|---|
 //! | [`backend`] | the SCSI side |
-//! | `attach` | new connections and sessions, reinstatement, the end of both |
+//! | `attach` | new connections and sessions, reinstatement |
+//! | `ending` | the end of both |
+//! | `refusal` | why a login finds no session |
 //! | `receive` | the stream: headers, data, digests |
 //! | `order` | CmdSN: requests in order, held ones, the window |
 //! | `command` | SCSI commands |
@@ -45,10 +47,12 @@ mod config;
 mod connection;
 mod control;
 mod data_out;
+mod ending;
 mod manage;
 mod order;
 mod output;
 mod receive;
+mod refusal;
 mod respond;
 mod session;
 mod slab;
@@ -65,6 +69,7 @@ use outboard_slots::Time;
 
 pub use self::backend::{Backend, Function, Managed, ScsiAnswer, ScsiCommand, Submitted};
 pub use self::config::ServerConfig;
+pub use self::refusal::{Refusal, Refused};
 pub use self::status::{ConnectionStatus, SessionStatus};
 
 use self::connection::{Connection, State};

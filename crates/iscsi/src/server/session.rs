@@ -15,6 +15,8 @@ pub(super) struct Session {
     pub(super) port: String,
     pub(super) initiator_name: String,
     pub(super) initiator_alias: Option<String>,
+    /// as whom its first connection logged in
+    pub(super) user: Option<String>,
     pub(super) isid: [u8; 6],
     pub(super) tsih: u16,
     pub(super) portal_group_tag: u16,
@@ -89,6 +91,7 @@ impl Session {
             port,
             initiator_name: l.initiator_name.clone(),
             initiator_alias: l.initiator_alias.clone(),
+            user: l.user.clone(),
             isid: l.isid,
             tsih,
             portal_group_tag: l.portal_group_tag,

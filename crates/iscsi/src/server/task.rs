@@ -21,7 +21,12 @@ pub(super) struct Task {
     /// the command gives data, and the initiator has announced that it sends some: it gets none
     pub(super) unwanted: bool,
     pub(super) phase: Phase,
+    /// when data, or the command, came last
     pub(super) since: Time,
+    /// when the command came
+    pub(super) began: Time,
+    /// bytes of Data-Out that came, wherever they went
+    pub(super) arrived: u64,
     /// its answer goes nowhere
     pub(super) silent: bool,
     pub(super) slot: Option<u16>,

@@ -9,6 +9,10 @@ use super::slab::Key;
 use super::task::Phase;
 use super::{Backend, Closing, Server};
 
+/// The least that data of a write must come at, bytes a second, once the command is
+/// [`ServerConfig::data_timeout`](super::ServerConfig::data_timeout) old: a drip does not hold a
+/// buffer.
+const DATA_RATE_MIN: u64 = 8 << 10;
 /// How long a login waits for the session it takes the place of; the host gives up on tasks
 /// earlier.
 const WAITING_TIMEOUT: Duration = Duration::from_secs(30);
@@ -79,7 +83,10 @@ impl Server {
         let tasks = session.tasks.values().filter_map(|task| self.tasks.get(*task));
         let stuck = tasks
             .filter(|task| matches!(task.phase, Phase::Collecting | Phase::Draining(_)))
-            .map(|task| task.since)
+            .map(|task| {
+                let worth = Duration::from_millis(task.arrived * 1000 / DATA_RATE_MIN);
+                task.since.min(task.began + worth)
+            })
             .chain(session.gap_since)
             .min();
         let Some(since) = stuck else { return Time::NEVER };

@@ -238,7 +238,7 @@ impl Wire {
                             match node.server.attach(NOW, &mut node.disk, *logged_in) {
                                 Ok(id) => State::Connection(id),
                                 Err(refusal) => {
-                                    self.output.extend(refusal);
+                                    self.output.extend(refusal.response);
                                     State::Closed
                                 }
                             }

@@ -50,6 +50,8 @@ pub struct Characteristics {
     /// WABEREQ, 0 to 3: how reads end after SANITIZE BLOCK ERASE. 0 is not told, 1 "without
     /// error".
     pub after_block_erase: u8,
+    /// WACEREQ, 0 to 3: the same after SANITIZE CRYPTOGRAPHIC ERASE.
+    pub after_cryptographic_erase: u8,
 }
 
 /// Logical Block Provisioning (B2h).
@@ -166,9 +168,13 @@ impl Characteristics {
         page(BLOCK_DEVICE_CHARACTERISTICS, peripheral, out, |writer| {
             writer
                 .put(&self.rotation_rate.to_be_bytes())
-                .put(&[0, (self.after_block_erase & 0x03) << 6 | self.form_factor & 0x0F])
+                .put(&[0, self.after_sanitize() | self.form_factor & 0x0F])
                 .zeros(Self::LEN - 8);
         })
+    }
+
+    fn after_sanitize(&self) -> u8 {
+        (self.after_block_erase & 0x03) << 6 | (self.after_cryptographic_erase & 0x03) << 4
     }
 }
 
@@ -242,6 +248,13 @@ mod tests {
         assert_eq!(characteristics.encode(Peripheral::DISK, &mut out), Characteristics::LEN);
         assert_eq!(out[..8], [0, 0xB1, 0, 60, 0x1C, 0x20, 0, 2]);
         assert_eq!(out[8..], [0; 56]);
+        let erased = Characteristics {
+            after_block_erase: 1,
+            after_cryptographic_erase: 2,
+            ..Characteristics::default()
+        };
+        erased.encode(Peripheral::DISK, &mut out);
+        assert_eq!(out[4..8], [0, 0, 0, 0x60]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 
 use super::problem::ApiProblem;
 use crate::config::{Config, Machine, Source};
-use crate::control::{Control, ReloadError, ReloadReport};
+use crate::control::{Control, ExtensionReport, ReloadError, ReloadReport};
 use crate::notify;
 use crate::status::Status;
 
@@ -93,16 +93,31 @@ impl Shared {
         outcome
     }
 
+    /// Has targets served by the versions of extensions that are active now. Logs how it went.
+    pub(super) async fn reload_extensions(&self) -> Result<ExtensionReport, ApiProblem> {
+        let Ok(_alone) = self.0.reloading.try_lock() else {
+            return Err(ReloadError::Busy("another reload").into());
+        };
+        let outcome = self.ask(|inner| inner.control.reload_extensions()).await?;
+        match &outcome {
+            Ok(report) => {
+                for change in &report.changes {
+                    tracing::info!(change, "extensions reloaded");
+                }
+            }
+            Err(error) => tracing::error!(%error, "extensions are as they were"),
+        }
+        Ok(outcome?)
+    }
+
     /// Calls the server from a thread that may wait.
     async fn ask<T: Send + 'static>(
         &self,
         call: impl FnOnce(&Inner) -> T + Send + 'static,
     ) -> Result<T, ApiProblem> {
         let inner = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || call(&inner)).await.map_err(|error| {
-            let mend = "this is a mistake in the program; report it with the log";
-            ApiProblem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), mend)
-        })
+        let called = tokio::task::spawn_blocking(move || call(&inner)).await;
+        called.map_err(|error| ApiProblem::of_program(&error))
     }
 }
 

@@ -40,6 +40,14 @@ impl ApiProblem {
     }
 }
 
+impl ApiProblem {
+    /// A mistake in the program.
+    pub(super) fn of_program(error: &dyn std::fmt::Display) -> Self {
+        let mend = "this is a mistake in the program; report it with the log";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), mend)
+    }
+}
+
 impl From<ReloadError> for ApiProblem {
     fn from(error: ReloadError) -> Self {
         match error {

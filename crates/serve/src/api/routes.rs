@@ -12,9 +12,9 @@ use utoipa_axum::routes;
 use super::actions::Shared;
 use super::problem::ApiProblem;
 use crate::config::Config;
-use crate::control::ReloadReport;
+use crate::control::{ExtensionReport, ReloadReport};
 use crate::metrics;
-use crate::status::{Session, Status, Target};
+use crate::status::{ExtensionInUse, Session, Status, Target};
 
 type Answer<T> = Result<Json<T>, ApiProblem>;
 
@@ -32,6 +32,8 @@ pub(super) fn all(shared: Shared) -> Router {
         .routes(routes!(targets))
         .routes(routes!(target))
         .routes(routes!(sessions))
+        .routes(routes!(extensions))
+        .routes(routes!(reload_extensions))
         .routes(routes!(config))
         .routes(routes!(reload))
         .routes(routes!(stop))
@@ -88,6 +90,28 @@ async fn sessions(State(shared): State<Shared>) -> Answer<Vec<Session>> {
     Ok(Json(shared.status().await?.sessions))
 }
 
+/// The drivers by the targets they serve
+#[utoipa::path(get, path = "/v1/extensions", responses((status = 200, body = [ExtensionInUse])))]
+async fn extensions(State(shared): State<Shared>) -> Answer<Vec<ExtensionInUse>> {
+    Ok(Json(shared.status().await?.extensions()))
+}
+
+/// Look again which versions of extensions are active, and serve by these
+#[utoipa::path(
+    post,
+    path = "/v1/extensions/reload",
+    responses(
+        (status = 200, body = ExtensionReport),
+        (status = 409, body = ApiProblem, description = "another change is under way"),
+        (status = 500, body = ApiProblem, description = "a version does not serve; all goes on as before")
+    )
+)]
+async fn reload_extensions(State(shared): State<Shared>) -> Answer<ExtensionReport> {
+    // In a task of its own: a client that goes away does not undo half of it.
+    let outcome = tokio::spawn(async move { shared.reload_extensions().await }).await;
+    outcome.unwrap_or_else(|error| Err(ApiProblem::of_program(&error))).map(Json)
+}
+
 /// The configuration in force; secrets are left out
 #[utoipa::path(get, path = "/v1/config", responses((status = 200, body = serde_json::Value)))]
 async fn config(State(shared): State<Shared>) -> Json<Config> {
@@ -107,12 +131,7 @@ async fn config(State(shared): State<Shared>) -> Json<Config> {
 async fn reload(State(shared): State<Shared>) -> Answer<ReloadReport> {
     // In a task of its own: a client that goes away does not undo half of it.
     let outcome = tokio::spawn(async move { shared.reload().await }).await;
-    outcome
-        .unwrap_or_else(|error| {
-            let mend = "this is a mistake in the program; report it with the log";
-            Err(ApiProblem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), mend))
-        })
-        .map(Json)
+    outcome.unwrap_or_else(|error| Err(ApiProblem::of_program(&error))).map(Json)
 }
 
 /// Drain and end

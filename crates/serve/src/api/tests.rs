@@ -139,6 +139,8 @@ fn the_description_has_every_request() {
             "/healthz",
             "/metrics",
             "/v1/config",
+            "/v1/extensions",
+            "/v1/extensions/reload",
             "/v1/reload",
             "/v1/sessions",
             "/v1/status",

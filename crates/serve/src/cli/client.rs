@@ -55,7 +55,28 @@ pub enum ClientError {
 /// # Errors
 /// Nobody answers, or not as our server does.
 pub(super) fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<T, ClientError> {
-    let answer = ask(socket, path)?;
+    request(socket, "GET", path, TIMEOUT)
+}
+
+/// `POST path`, its JSON; waits at most `within`.
+///
+/// # Errors
+/// Nobody answers, or the server cannot.
+pub(super) fn post<T: DeserializeOwned>(
+    socket: &Path,
+    path: &str,
+    within: Duration,
+) -> Result<T, ClientError> {
+    request(socket, "POST", path, within)
+}
+
+fn request<T: DeserializeOwned>(
+    socket: &Path,
+    method: &str,
+    path: &str,
+    within: Duration,
+) -> Result<T, ClientError> {
+    let answer = ask(socket, method, path, within)?;
     let odd =
         |reason: &str| ClientError::Answer { socket: socket.to_owned(), reason: reason.to_owned() };
     let (status, body) = split(&answer).ok_or_else(|| odd("the answer is not HTTP"))?;
@@ -68,14 +89,14 @@ pub(super) fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<T, C
     serde_json::from_slice(body).map_err(|error| odd(&error.to_string()))
 }
 
-fn ask(socket: &Path, path: &str) -> Result<Vec<u8>, ClientError> {
+fn ask(socket: &Path, method: &str, path: &str, within: Duration) -> Result<Vec<u8>, ClientError> {
     let mut stream = UnixStream::connect(socket)
         .map_err(|source| ClientError::Connect { socket: socket.to_owned(), source })?;
     let mut exchange = || {
-        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_read_timeout(Some(within))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
         // HTTP/1.0: the answer comes in one piece and ends with the connection.
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+        write!(stream, "{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")?;
         let mut answer = Vec::new();
         (&stream).take(MAX_ANSWER_BYTES).read_to_end(&mut answer)?;
         Ok(answer)

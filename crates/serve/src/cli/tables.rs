@@ -57,6 +57,7 @@ fn drivers(drivers: &[Driver]) -> String {
         "LAST REASON",
     ]);
     for driver in drivers {
+        let mode = if driver.debug { ", debug" } else { "" };
         let state = match driver.state {
             DriverState::Starting => "starting",
             DriverState::Running => "running",
@@ -67,7 +68,7 @@ fn drivers(drivers: &[Driver]) -> String {
         table.row(&[
             driver.name.clone(),
             driver.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
-            state.to_owned(),
+            format!("{state}{mode}"),
             driver.restarts.to_string(),
             driver.violations.to_string(),
             format!("{}/{}", driver.slots.used, driver.slots.total),
@@ -75,7 +76,13 @@ fn drivers(drivers: &[Driver]) -> String {
             driver.last_reason.clone().unwrap_or_else(|| "-".to_owned()),
         ]);
     }
-    table.render("")
+    let mut out = table.render("");
+    if drivers.iter().any(|driver| driver.debug) {
+        out.push_str(
+            "debug mode: no deadline passes and no hang is found (docs/debugging.md)\n",
+        );
+    }
+    out
 }
 
 fn target(target: &Target) -> String {
@@ -174,23 +181,23 @@ fn sessions(sessions: &[Session]) -> String {
 
 /// Columns as wide as their widest cell. A heading that begins with `>` makes its column align
 /// right.
-struct Table {
+pub(super) struct Table {
     right: Vec<bool>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    fn new(headings: &[&str]) -> Self {
+    pub(super) fn new(headings: &[&str]) -> Self {
         let right = headings.iter().map(|heading| heading.starts_with('>')).collect();
         let row = headings.iter().map(|heading| heading.trim_start_matches('>').to_owned());
         Self { right, rows: vec![row.collect()] }
     }
 
-    fn row<const N: usize>(&mut self, cells: &[String; N]) {
+    pub(super) fn row<const N: usize>(&mut self, cells: &[String; N]) {
         self.rows.push(cells.iter().map(|cell| plain(cell)).collect());
     }
 
-    fn render(&self, indent: &str) -> String {
+    pub(super) fn render(&self, indent: &str) -> String {
         let width = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
             cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -213,7 +220,7 @@ impl Table {
 }
 
 /// Text of another's making, without what a terminal would obey, and not endless.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars().take(256).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
@@ -252,7 +259,7 @@ fn latency(ns: u64) -> String {
 }
 
 /// Milliseconds as two units.
-fn time(ms: u64) -> String {
+pub(super) fn time(ms: u64) -> String {
     let s = ms / 1000;
     match s {
         0..60 => format!("{s}s"),
@@ -277,6 +284,15 @@ mod tests {
         let mut status = Status::default();
         status.targets.push(Target { name: "iqn.x".to_owned(), ..Target::default() });
         insta::assert_snapshot!(render(&status));
+    }
+
+    #[test]
+    fn debug_mode_is_not_overlooked() {
+        let mut status = testing::status();
+        assert!(!render(&status).contains("debug"));
+        status.drivers[0].debug = true;
+        let text = render(&status);
+        assert!(text.contains("running, debug") && text.contains("debug mode: no deadline"), "{text}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ enum Command {
     Serve(Box<ServeArgs>),
     Status(StatusArgs),
     Config(ConfigArgs),
+    Ext(ExtArgs),
 }
 
 fn refused(line: &str) -> String {
@@ -28,7 +29,7 @@ fn help() {
     Root::command().debug_assert();
     let mut root = Root::command();
     root.build();
-    for name in ["serve", "status", "config"] {
+    for name in ["serve", "status", "config", "ext"] {
         let command = root.find_subcommand_mut(name).unwrap();
         insta::assert_snapshot!(format!("help_{name}"), command.render_long_help());
     }

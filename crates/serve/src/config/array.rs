@@ -7,8 +7,8 @@ use outboard_raid::{ArraySpec, Level};
 use serde::Serialize;
 
 use super::names;
-use super::reader::{Fault, Section, Value};
 use super::shown;
+use outboard_settings::{Fault, Section, Value};
 
 /// Largest chunk.
 const MAX_CHUNK_BYTES: u32 = 1 << 30;

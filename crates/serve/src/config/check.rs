@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use outboard_disk::units::format_size;
 use outboard_disk::{DiskKind, DiskSpec};
@@ -9,11 +10,12 @@ use outboard_raid::Geometry;
 
 use super::Config;
 use super::array::{Array, Layout};
+use super::extension::ExtensionPlace;
 use super::machine::Machine;
-use super::nearest::nearest;
-use super::problem::{At, Found};
-use super::reader::list;
 use super::target::{Chap, Target};
+use outboard_settings::list;
+use outboard_settings::nearest;
+use outboard_settings::{At, Found};
 
 /// Where things were said; lists are as long as those of the configuration.
 #[derive(Default)]
@@ -33,6 +35,7 @@ pub(super) struct TargetPlaces {
     pub(super) redirect: At,
     pub(super) chap: At,
     pub(super) luns: Vec<LunPlace>,
+    pub(super) extension: ExtensionPlace,
 }
 
 /// Where a LUN was said.
@@ -50,6 +53,7 @@ pub(super) fn all(
     arrays(config, places, found);
     targets(config, places, found);
     luns(config, places, found, warnings);
+    extensions(config, places, machine, found);
     memory(config, places, machine, found);
     for (target, place) in config.targets.iter_mut().zip(&places.targets) {
         target_portals(target, place, &config.iscsi.portals, found);
@@ -208,6 +212,7 @@ fn luns(config: &Config, places: &Places, found: &mut Vec<Found>, warnings: &mut
         }
         let odd = match target.luns.iter().any(|lun| lun.lun == 0) {
             true => None,
+            false if target.extension.is_some() => None,
             false if target.luns.is_empty() => Some("the target has no LUNs"),
             false => Some("the target has no LUN 0, and many initiators look there first"),
         };
@@ -222,6 +227,37 @@ fn luns(config: &Config, places: &Places, found: &mut Vec<Found>, warnings: &mut
             let mend = "add it to the luns of a target, or take it out";
             warnings.push(Found::new(at.clone(), "array", rule, mend));
         }
+    }
+}
+
+/// Extensions are activated, and a disk of theirs is nobody else's.
+fn extensions(config: &mut Config, places: &Places, machine: &Machine, found: &mut Vec<Found>) {
+    let folder = config.extensions_of(machine);
+    let mut disks: HashMap<PathBuf, String> = HashMap::new();
+    for array in &config.arrays {
+        let files = array.members.iter().filter_map(file_of);
+        disks.extend(
+            files.map(|path| (path.clone(), format!("a member of array {:?}", array.name))),
+        );
+    }
+    for (target, place) in config.targets.iter_mut().zip(&places.targets) {
+        let Some(extension) = &mut target.extension else { continue };
+        for path in extension.disks.iter().filter_map(file_of) {
+            let owner = format!("a disk of target {}", target.name);
+            if let Some(other) = disks.insert(path.clone(), owner) {
+                let rule = format!("{} is {other} already", path.display());
+                let (at, mend) = (place.extension.disks.clone(), "a disk has one user");
+                found.push(Found::new(at, "target.disks", rule, mend));
+            }
+        }
+        extension.check(&folder, &place.extension, found);
+    }
+}
+
+fn file_of(disk: &DiskSpec) -> Option<&PathBuf> {
+    match &disk.kind {
+        DiskKind::File { path, .. } => Some(path),
+        _ => None,
     }
 }
 
@@ -271,7 +307,9 @@ fn memory(config: &Config, places: &Places, machine: &Machine, found: &mut Vec<F
     }
     // each target has a driver of its own
     let pools = driver.pool.saturating_mul(config.targets.len() as u64);
-    let used = config.arrays.iter().flat_map(|array| &array.members).map(memory_of);
+    let members = config.arrays.iter().flat_map(|array| &array.members);
+    let extensions = config.targets.iter().filter_map(|target| target.extension.as_ref());
+    let used = members.chain(extensions.flat_map(|extension| &extension.disks)).map(memory_of);
     let used = used.fold(pools, u64::saturating_add);
     if used > machine.memory_bytes {
         let rule = format!(

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
-use outboard_disk::DiskKind;
+use outboard_disk::{DiskKind, DiskSpec};
 
 use super::Config;
-use super::problem::{At, Found, Problem};
+use outboard_settings::{At, Found, Problem};
 
 impl Config {
     /// Files and devices that are members twice under several names: links, or the names of one
@@ -15,21 +15,20 @@ impl Config {
     pub fn same_disks(&self) -> Vec<Problem> {
         let mut seen = HashMap::new();
         let mut problems = Vec::new();
-        for array in &self.arrays {
-            for member in &array.members {
-                let DiskKind::File { path, .. } = &member.kind else { continue };
+        for (owner, disks) in self.owners() {
+            for disk in disks {
+                let DiskKind::File { path, .. } = &disk.kind else { continue };
                 let Ok(metadata) = fs::metadata(path) else { continue };
                 let identity = match metadata.file_type().is_block_device() {
                     true => (true, metadata.rdev(), 0),
                     false => (false, metadata.dev(), metadata.ino()),
                 };
-                let Some((other, owner)) = seen.insert(identity, (path, &array.name)) else {
+                let Some((other, before)) = seen.insert(identity, (path, owner.clone())) else {
                     continue;
                 };
                 let rule = format!(
-                    "{} of array {:?} and {} of array {owner:?} are one disk",
+                    "{} of {owner} and {} of {before} are one disk",
                     path.display(),
-                    array.name,
                     other.display()
                 );
                 let found = Found::new(At::Whole, "array.members", rule, "leave one out");
@@ -39,9 +38,20 @@ impl Config {
         problems
     }
 
+    /// Arrays and targets with extensions, and the disks of each.
+    fn owners(&self) -> Vec<(String, &[DiskSpec])> {
+        let array = |a: &'_ super::Array| format!("array {:?}", a.name);
+        let arrays = self.arrays.iter().map(|a| (array(a), a.members.as_slice()));
+        let targets = self.targets.iter().filter_map(|target| {
+            let disks = target.extension.as_ref()?.disks.as_slice();
+            Some((format!("target {}", target.name), disks))
+        });
+        arrays.chain(targets).collect()
+    }
+
     /// Members that are not there, or are neither file nor block device.
     pub fn missing_disks(&self) -> Vec<Problem> {
-        let members = self.arrays.iter().flat_map(|array| &array.members);
+        let members = self.owners().into_iter().flat_map(|(_, disks)| disks);
         let paths = members.filter_map(|member| match &member.kind {
             DiskKind::File { path, .. } => Some(path),
             _ => None,

@@ -6,13 +6,14 @@ use clap::Args;
 
 use super::array::{Array, Said, chunk_text, member};
 use super::check::{LunPlace, Places, TargetPlaces};
+use super::extension::{Extension, disk};
 use super::machine::Machine;
 use super::names;
-use super::problem::{At, Found};
-use super::reader::Fault;
-use super::server::{LogFormat, cpus, level, portal, socket};
+use super::server::{LogFormat, Sandbox, cpus, level, portal, socket};
 use super::target::{Chap, Credential, Lun, Target, read_secret};
 use super::{Config, Problem};
+use outboard_settings::Fault;
+use outboard_settings::{At, Found};
 
 /// What a one-off server serves, and how; the other half of the settings has its defaults.
 #[derive(Args, Clone, Debug, Default)]
@@ -23,6 +24,16 @@ pub struct Flags {
     /// devices, mem:SIZE, null: or sim:hdd
     #[arg(long, value_name = "ARRAY")]
     pub array: Vec<String>,
+    /// An extension, by its identifier or the folder of its package, instead of arrays: its LUNs are
+    /// what its driver reports
+    #[arg(long, value_name = "ID|FOLDER", conflicts_with = "driver")]
+    pub extension: Option<String>,
+    /// A disk of the extension: a file, a block device or mem:SIZE
+    #[arg(long, value_name = "DISK", requires = "extension")]
+    pub disk: Vec<String>,
+    /// An option of the extension's driver, as NAME=VALUE
+    #[arg(long, value_name = "OPTION", requires = "extension")]
+    pub option: Vec<String>,
     /// Address to accept on, as 127.0.0.1:3260 or [::1]:3260 [default: 127.0.0.1:3260]
     #[arg(long, value_name = "ADDRESS")]
     pub iscsi: Vec<String>,
@@ -68,6 +79,12 @@ pub struct Flags {
     /// Driver program instead of the built-in array driver
     #[arg(long, value_name = "PROGRAM")]
     pub driver: Option<PathBuf>,
+    /// How drivers are confined [default: best-effort]
+    #[arg(long, value_name = "KIND")]
+    pub sandbox: Option<Sandbox>,
+    /// An argument of that program
+    #[arg(long, value_name = "ARGUMENT", requires = "driver", allow_hyphen_values = true)]
+    pub driver_argument: Vec<String>,
     /// Path of the control socket, or none [default: as outboard status expects it]
     #[arg(long, value_name = "SOCKET")]
     pub api: Option<String>,
@@ -114,6 +131,8 @@ impl Flags {
         config.state.directory =
             self.state_dir.as_ref().map(|dir| machine.working_folder.join(dir));
         config.driver.program = self.driver.as_ref().map(|file| machine.working_folder.join(file));
+        config.driver.arguments.clone_from(&self.driver_argument);
+        config.driver.sandbox = self.sandbox.unwrap_or_default();
         config.io.spin = self.spin;
         if let Some(text) = &self.cpus {
             match cpus(text, machine) {
@@ -142,12 +161,39 @@ impl Flags {
                 Err(fault) => found.push(fault.found(at("array", text))),
             }
         }
+        if let Some(text) = &self.extension {
+            match self.read_extension(text, &machine.working_folder) {
+                Ok(extension) => target.extension = Some(extension),
+                Err(wrong) => found.push(*wrong),
+            }
+        }
         config.targets.push(target);
         places.targets.push(place);
         match found.is_empty() {
             true => Ok((config, places)),
             false => Err(found),
         }
+    }
+
+    fn read_extension(&self, text: &str, folder: &Path) -> Result<Extension, Box<Found>> {
+        let wrong = |flag, text: &str| {
+            let at = at(flag, text);
+            move |fault: Fault| Box::new(fault.found(at))
+        };
+        let mut extension = Extension::new(text, folder).map_err(wrong("extension", text))?;
+        for text in &self.disk {
+            extension.disks.push(disk(text, folder).map_err(wrong("disk", text))?);
+        }
+        for text in &self.option {
+            let (name, value) = text.split_once('=').ok_or_else(|| {
+                let fault = Fault::new("an option is NAME=VALUE", "write for example colour=red");
+                wrong("option", text)(fault)
+            })?;
+            // A number or a truth value as such, all else as text.
+            let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+            extension.options.insert(name.to_owned(), value);
+        }
+        Ok(extension)
     }
 
     fn portals(&self, config: &mut Config, found: &mut Vec<Found>) {

@@ -1,6 +1,6 @@
 //! Names: of arrays, of iSCSI nodes, of CHAP users, of machines.
 
-use super::reader::Fault;
+use outboard_settings::Fault;
 
 /// Most bytes of an iSCSI name (RFC 7143, 4.2.7.1).
 pub(super) const MAX_ISCSI_NAME_BYTES: usize = 223;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::reader::Fault;
+use outboard_settings::Fault;
 
 /// Least bytes of a secret: 96 bits (RFC 7143, 9.2.1).
 pub const MIN_SECRET_BYTES: usize = 12;

@@ -7,12 +7,13 @@ use serde::Serialize;
 
 use super::array::absolute;
 use super::check::{LunPlace, TargetPlaces};
+use super::extension::{Extension, ExtensionPlace};
 use super::machine::Machine;
 use super::names;
-use super::problem::At;
-use super::reader::{Fault, Section, Value, list};
 use super::secret::Secret;
 use super::server::portal;
+use outboard_settings::At;
+use outboard_settings::{Fault, Section, Value, list};
 
 /// Most LUNs of a target.
 pub const MAX_LUNS: usize = 256;
@@ -29,8 +30,10 @@ pub struct Target {
     pub alias: Option<String>,
     /// addresses it is offered on, some of [`super::Iscsi::portals`]; never empty
     pub portals: Vec<SocketAddr>,
-    /// its LUNs in order of their numbers
+    /// its LUNs in order of their numbers; none with an extension, which reports them itself
     pub luns: Vec<Lun>,
+    /// the extension that serves it, instead of arrays
+    pub extension: Option<Extension>,
     /// initiators must prove who they are
     pub chap: Option<Chap>,
     /// initiators that may log in; empty: all
@@ -149,6 +152,7 @@ impl Target {
             alias: None,
             portals: Vec::new(),
             luns: Vec::new(),
+            extension: None,
             chap: None,
             initiators: Vec::new(),
             max_sessions: 64,
@@ -173,7 +177,9 @@ impl Target {
         });
         section.set(&mut target.max_sessions, "max_sessions", |v| v.count(1..=65_535));
         target.redirect = section.get("redirect", |value| value.parse(portal));
+        let (extension, place) = Extension::read(&mut section, folder);
         let mut places = TargetPlaces {
+            extension: place,
             name: section.at_key("name"),
             portals: section.at_key("portals"),
             redirect: section.at_key("redirect"),
@@ -181,9 +187,20 @@ impl Target {
             luns: Vec::new(),
         };
         let mend = "write for example luns = [\"data\"], names of arrays";
-        if let Some(luns) = section.need("luns", mend, read_luns) {
-            (target.luns, places.luns) = luns.into_iter().unzip();
+        let luns = match section.has("extension") {
+            true => section.get("luns", read_luns),
+            false => section.need("luns", mend, read_luns),
+        };
+        if section.has("extension") && section.has("luns") {
+            let mend = "leave one of them out";
+            section.problem(
+                "luns",
+                "and extension are both said: an extension reports its LUNs",
+                mend,
+            );
         }
+        (target.luns, places.luns) = luns.into_iter().flatten().unzip();
+        target.extension = extension;
         let auth = section.get("auth", Auth::read);
         let at_auth = section.has("auth");
         target.chap = Chap::read_optional(&mut section, folder, machine);
@@ -404,6 +421,13 @@ impl TargetPlaces {
     /// All of it was said by one flag.
     pub(super) fn flag(flag: &str) -> Self {
         let at = || At::Flag(flag.to_owned());
-        Self { name: at(), portals: at(), redirect: at(), chap: at(), luns: Vec::new() }
+        Self {
+            name: at(),
+            portals: at(),
+            redirect: at(),
+            chap: at(),
+            luns: Vec::new(),
+            extension: ExtensionPlace { name: at(), disks: at() },
+        }
     }
 }

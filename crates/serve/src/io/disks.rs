@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use outboard_array::UnitOptions;
 use outboard_disk::open::{OpenOptions, Opened, open};
 use outboard_disk::{Description, DiskKind, DiskSpec, EngineError, OpenError};
+use outboard_hba::DiskDescription;
 use outboard_md::{MdError, Order, assemble_disks};
 use outboard_raid::ArraySpec;
 
@@ -21,40 +22,40 @@ use crate::config::{Array, Layout};
 #[non_exhaustive]
 pub enum DisksError {
     /// a member
-    #[error("array {array}: {source}")]
+    #[error("{whose}: {source}")]
     Open {
-        /// the array
-        array: String,
+        /// the array or extension
+        whose: String,
         /// the member and what is wrong with it
         source: OpenError,
     },
     /// its superblocks
-    #[error("array {array}: {source}")]
+    #[error("{whose}: {source}")]
     Md {
-        /// the array
-        array: String,
+        /// the array or extension
+        whose: String,
         /// what is wrong with them
         source: Box<MdError>,
     },
     /// a descriptor
-    #[error("array {array}: {source}")]
+    #[error("{whose}: {source}")]
     Descriptor {
-        /// the array
-        array: String,
+        /// the array or extension
+        whose: String,
         /// the kernel's answer
         source: std::io::Error,
     },
     /// a disk in memory
-    #[error("array {array}: {source}")]
+    #[error("{whose}: {source}")]
     Memory {
-        /// the array
-        array: String,
+        /// the array or extension
+        whose: String,
         /// what is wrong
         source: EngineError,
     },
 }
 
-/// Disks in memory that outlive their drivers: by array and member.
+/// Disks in memory that outlive their drivers: by array or extension, and number.
 #[derive(Debug, Default)]
 pub struct Kept(HashMap<(String, usize), (Description, OwnedFd)>);
 
@@ -92,6 +93,32 @@ pub fn open_all(luns: &[(u16, Array)], kept: &mut Kept) -> Result<Units, DisksEr
     Ok(units)
 }
 
+/// Opens the disks of an extension: what each is, and its descriptor.
+///
+/// # Errors
+/// One is missing, in use or unfit.
+pub fn open_disks(
+    identifier: &str,
+    disks: &[DiskSpec],
+    kept: &mut Kept,
+) -> Result<(Vec<DiskDescription>, Vec<OwnedFd>), DisksError> {
+    let whose = format!("extension {identifier}");
+    let fail = |source| DisksError::Descriptor { whose: whose.clone(), source };
+    let (mut described, mut descriptors) = (Vec::new(), Vec::new());
+    for (index, spec) in disks.iter().enumerate() {
+        let opened = kept_or_opened((whose.clone(), index), spec, !spec.read_only, kept)?;
+        let (description, fd) = opened.into_parts();
+        let fd = fd.ok_or_else(|| fail(std::io::ErrorKind::Unsupported.into()))?;
+        described.push(outboard_ext::disks::describe(&description, &fd).map_err(fail)?);
+        descriptors.push(fd);
+    }
+    Ok((described, descriptors))
+}
+
+fn whose(array: &Array) -> String {
+    format!("array {}", array.name)
+}
+
 /// How the members make the unit: as configured, or as they say themselves.
 fn layout(array: &Array) -> Result<(Option<ArraySpec>, Vec<DiskSpec>, String), DisksError> {
     let serial = array.serial.clone();
@@ -100,7 +127,7 @@ fn layout(array: &Array) -> Result<(Option<ArraySpec>, Vec<DiskSpec>, String), D
         Layout::Array(spec) => Ok((Some(spec), array.members.clone(), serial.unwrap_or_default())),
         Layout::Md => {
             let assembled = assemble_disks(&array.members, Order::AsNamed).map_err(|source| {
-                DisksError::Md { array: array.name.clone(), source: Box::new(source) }
+                DisksError::Md { whose: whose(array), source: Box::new(source) }
             })?;
             let serial = serial.unwrap_or_else(|| assembled.uuid.to_string().replace(':', ""));
             let members = assembled.members.into_iter().map(|member| member.disk).collect();
@@ -115,22 +142,32 @@ fn member_of(
     spec: &DiskSpec,
     kept: &mut Kept,
 ) -> Result<Opened, DisksError> {
-    let key = (array.name.clone(), index);
-    let descriptor = |source| DisksError::Descriptor { array: array.name.clone(), source };
-    let memory = |source| DisksError::Memory { array: array.name.clone(), source };
+    let mut spec = spec.clone();
+    if array.thin.is_some() {
+        spec.thin = array.thin;
+    }
+    kept_or_opened((whose(array), index), &spec, !array.read_only, kept)
+}
+
+/// A disk in memory as it was left, or one that is opened anew.
+fn kept_or_opened(
+    key: (String, usize),
+    spec: &DiskSpec,
+    writable: bool,
+    kept: &mut Kept,
+) -> Result<Opened, DisksError> {
+    let whose = key.0.clone();
+    let descriptor = |source| DisksError::Descriptor { whose: whose.clone(), source };
+    let memory = |source| DisksError::Memory { whose: whose.clone(), source };
     if let Some((description, fd)) = kept.0.get(&key)
         && description.spec == *spec
     {
         let copy = fd.try_clone().map_err(descriptor)?;
         return Opened::from_parts(description.clone(), Some(copy)).map_err(memory);
     }
-    let options = OpenOptions { writable: !array.read_only, ..OpenOptions::default() };
-    let mut spec = spec.clone();
-    if array.thin.is_some() {
-        spec.thin = array.thin;
-    }
-    let opened = open(&spec, &options)
-        .map_err(|source| DisksError::Open { array: array.name.clone(), source })?;
+    let options = OpenOptions { writable, ..OpenOptions::default() };
+    let opened =
+        open(spec, &options).map_err(|source| DisksError::Open { whose: whose.clone(), source })?;
     if matches!(spec.kind, DiskKind::File { .. }) {
         return Ok(opened);
     }

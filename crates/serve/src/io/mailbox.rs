@@ -11,10 +11,10 @@ use outboard_iscsi::server::ConnectionId;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
+use super::plan::Serves;
 use super::portal::Seat;
 use super::supervisor::Started;
 use super::target::TargetReport;
-use crate::config::Array;
 
 /// What an I/O thread is told.
 #[derive(Debug)]
@@ -32,12 +32,12 @@ pub enum Message {
     Report(Sender<Vec<TargetReport>>),
     /// where do the connections come from
     Addresses(Sender<Vec<Addresses>>),
-    /// other arrays for a target: its driver is replaced between two bundles
+    /// other arrays or another version of an extension for a target: its driver is replaced between two bundles
     Replace {
         /// index of the target in its thread
         target: usize,
-        /// its LUNs and what is under them
-        units: Vec<(u16, Array)>,
+        /// what it serves then
+        serves: Serves,
         /// told when it has happened, or why not
         done: Sender<Result<Vec<String>, String>>,
     },

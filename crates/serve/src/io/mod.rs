@@ -7,8 +7,9 @@
 //! | [`target`] | one target: sessions, SCSI stack, driver |
 //! | [`connection`] | one socket in the full feature phase |
 //! | [`backend`] | the SCSI stack as the sessions see it |
+//! | [`plan`] | what a target's driver is made from |
 //! | [`supervisor`] | starts, replaces and ends drivers, off the I/O threads |
-//! | [`disks`] | arrays of the configuration, opened for one incarnation of a driver |
+//! | [`disks`] | disks of the configuration, opened for one incarnation of a driver |
 //! | [`reservations`] | files of persistent reservations |
 //! | [`shares`] | how much of the buffer pool a session may hold |
 //! | [`tally`] | what the LUNs have done |
@@ -22,6 +23,7 @@ pub mod backend;
 pub mod connection;
 pub mod disks;
 pub mod mailbox;
+pub mod plan;
 pub mod portal;
 pub mod reservations;
 pub mod shares;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use outboard_iscsi::access::target_address;
 use outboard_iscsi::config::{Config as IscsiConfig, PortalGroup};
-use outboard_iscsi::login::{LoggedIn, Login, Outcome, PDU_LEN_MAX};
+use outboard_iscsi::login::{CloseReason, LoggedIn, Login, Outcome, PDU_LEN_MAX};
 use outboard_slots::Time;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::net::sockopt;
@@ -346,6 +346,15 @@ impl LoginThread {
                     );
                     self.portal.figures.refused.fetch_add(1, Ordering::Relaxed);
                 }
+                Step::DiscoveryEnded(None) => {}
+                Step::DiscoveryEnded(Some(reason)) => {
+                    tracing::info!(
+                        peer = %pending.peer,
+                        initiator = pending.login.initiator_name(),
+                        reason,
+                        "discovery session dropped"
+                    );
+                }
                 Step::Ended => {
                     if !pending.closing && !pending.login.is_discovery() {
                         self.portal.figures.abandoned.fetch_add(1, Ordering::Relaxed);
@@ -441,6 +450,8 @@ enum Step {
     Again,
     LoggedIn(Box<LoggedIn>),
     Refused(String),
+    /// with the initiator's logout, or for this reason
+    DiscoveryEnded(Option<String>),
     /// close it
     Ended,
 }
@@ -460,13 +471,18 @@ impl Pending {
         if self.closing {
             return Step::Ended;
         }
+        let discovery = self.login.is_discovery();
         let got = self.login.receive(now, &self.received);
         self.received.drain(..got.consumed);
         match got.outcome {
             Outcome::LoggedIn(logged_in) => return Step::LoggedIn(logged_in),
             Outcome::Close { reason } => {
                 self.closing = true;
-                return Step::Refused(reason.to_string());
+                return match reason {
+                    CloseReason::LoggedOut => Step::DiscoveryEnded(None),
+                    reason if discovery => Step::DiscoveryEnded(Some(reason.to_string())),
+                    reason => Step::Refused(reason.to_string()),
+                };
             }
             Outcome::More if got.consumed != 0 || !self.login.output().is_empty() => {
                 return Step::Again;
@@ -502,3 +518,6 @@ fn blocked(error: &io::Error) -> Step {
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,7 @@ impl Shares {
     /// The task in `slot` has taken a buffer.
     #[inline]
     pub fn take(&mut self, slot: u16, nexus: u16, len: u64) {
+        self.give_back(slot);
         let (at, of) = (usize::from(slot), usize::from(nexus));
         if self.slots.len() <= at {
             self.slots.resize(at + 1, (0, 0));
@@ -70,5 +71,10 @@ mod tests {
         assert!(shares.allow(0, 1, free + 32));
         shares.give_back(0);
         assert_eq!(shares.held[0], 0);
+
+        // A slot has one task: what an earlier one was said to hold is not held any more.
+        shares.take(1, 5, 5);
+        shares.take(1, 6, 7);
+        assert_eq!((shares.held[5], shares.held[6]), (0, 7));
     }
 }

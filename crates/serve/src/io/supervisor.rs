@@ -2,28 +2,29 @@
 //! threads of its own; the I/O thread hears of the outcome by message.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use outboard_array::ArrayOptions;
-use outboard_disk::DiskKind;
 use outboard_disk::fence::{FenceError, fence};
 use outboard_hba::Path;
 use outboard_host::channel::{Channel, Drained};
-use outboard_host::driver::{Driver, Launch, LaunchError, Options};
+use outboard_host::driver::{Driver, Launch, LaunchError, LogSink, Options, Unstarted};
 use outboard_slots::{Region, Time};
 use rustix::io::Errno;
 
-use super::disks::{DisksError, Kept, open_all};
+use super::disks::DisksError;
 use super::mailbox::{Message, Post};
-use crate::config::{self, Array};
+use super::plan::{Plan, Serves};
+use crate::report::{Kind, Report, now_ms};
 
 /// How long the last I/O of a dead driver may take to end.
 const FENCE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a disk may still be held when a driver is to have it, by the last I/O of a server that
 /// has just died, say.
 const CLAIM_TIMEOUT: Duration = Duration::from_secs(3);
-/// Pauses before a start, by the number of deaths in a row without a completed task.
+/// How long a control call may take while a debugger may be at the driver.
+const DEBUG_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+/// Pauses before a start, by the number of deaths in a row without a completed task, or by its own
+/// fault.
 const BACK_OFF: [Duration; 5] = [
     Duration::ZERO,
     Duration::from_millis(20),
@@ -55,23 +56,15 @@ pub enum StartError {
         /// the driver's words
         reason: String,
     },
+    /// it is not what its package says
+    #[error("{0}")]
+    Package(String),
     /// a thread
     #[error("the system gives no thread for a driver's replacement: {0}; raise `ulimit -u`")]
     Thread(std::io::Error),
     /// the program cannot be named
     #[error("cannot find the program of the built-in driver: {0}; set [driver] program")]
     Program(std::io::Error),
-}
-
-/// What a target's driver is made from.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// LUNs and what is under them
-    pub units: Vec<(u16, Array)>,
-    /// its process
-    pub driver: config::Driver,
-    /// disks in memory
-    pub kept: Arc<Mutex<Kept>>,
 }
 
 /// A running driver with its one queue.
@@ -108,6 +101,8 @@ pub struct Pause {
     pub end: Duration,
     /// until the last of its I/O had ended
     pub fence: Duration,
+    /// because of deaths in a row
+    pub back_off: Duration,
     /// until the successor ran
     pub start: Duration,
 }
@@ -117,42 +112,71 @@ pub struct Pause {
 /// # Errors
 /// A disk or the driver refuses.
 pub fn start(plan: &Plan, region: Option<Region>) -> Result<Running, StartError> {
-    claim(&plan.units)?;
-    let units = {
-        let mut kept = plan.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        open_all(&plan.units, &mut kept).map_err(|e| StartError::Disks(Box::new(e)))?
+    claim(&plan.serves)?;
+    let given = plan.give()?;
+    let program = plan.program()?;
+    let sandbox = plan.sandbox(&program)?;
+    let launch = Launch {
+        program: program.path,
+        arguments: program.arguments,
+        options: given.options,
+        offer: given.offer,
+        descriptors: given.descriptors,
+        region,
+        log: log_of(&plan.target),
+        sandbox: Some(sandbox),
     };
-    let options = ArrayOptions {
-        units: units.options,
-        maximum_task_count: plan.driver.slots,
-        max_transfer: plan.driver.max_transfer,
+    let mut attach = Options::new(Path::Bundled, plan.slots(), plan.driver.pool);
+    if plan.driver.debug {
+        attach.timeout = DEBUG_TIMEOUT;
+    }
+    let report = Report {
+        at_ms: now_ms(),
+        target: plan.target.clone(),
+        identifier: program.identifier,
+        version: program.version,
+        kind: Kind::Start,
+        ..Report::default()
     };
-    let (program, arguments) = match &plan.driver.program {
-        Some(program) => (program.clone(), Vec::new()),
-        None => {
-            let own = std::env::current_exe().map_err(StartError::Program)?;
-            (own, vec!["driver".to_owned(), "array".to_owned()])
+    let (driver, mut channels) = match Driver::start_or_tell(launch, &attach) {
+        Ok(started) => started,
+        Err(Unstarted { error, pid, ended, log }) => {
+            let (reason, pid) = (error.to_string(), pid.unwrap_or_default());
+            keep(&Report { pid, reason, log, ..report }.ended(ended), plan);
+            return Err(error.into());
         }
     };
-    // Plain data: it has a JSON form.
-    let options = serde_json::to_value(&options).unwrap_or_default();
-    let launch = Launch { program, arguments, options, descriptors: units.descriptors, region };
-    let attach = Options::new(Path::Bundled, plan.driver.slots, plan.driver.pool);
-    let (driver, mut channels) = Driver::start(launch, &attach)?;
-    if let Some(reason) = driver.declined() {
-        return Err(StartError::Declined { reason: reason.to_owned() });
+    if let Err(error) = is_usable(plan, &driver) {
+        let (reason, pid, log) = (error.to_string(), driver.pid(), driver.log());
+        let ended = "by the host".to_owned();
+        keep(&Report { pid, reason, ended, log, ..report }, plan);
+        return Err(error);
     }
     let channel = channels
         .pop()
         .ok_or_else(|| StartError::Declined { reason: "it offers no queue".to_owned() })?;
-    Ok(Running { driver, channel, paths: units.paths })
+    Ok(Running { driver, channel, paths: given.paths })
+}
+
+/// Whether a driver that takes tasks can be served with.
+fn is_usable(plan: &Plan, driver: &Driver) -> Result<(), StartError> {
+    plan.check(driver)?;
+    match driver.declined() {
+        Some(reason) => Err(StartError::Declined { reason: reason.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// What a driver writes goes to the log.
+fn log_of(target: &str) -> LogSink {
+    let target = target.to_owned();
+    LogSink::new(move |line| tracing::info!(target, "driver: {line}"))
 }
 
 /// Sees to it that no other server, and no earlier driver, has one of the disks: their descriptions
 /// hold shared locks, which go together with each other, but not with the fence.
-fn claim(units: &[(u16, Array)]) -> Result<(), FenceError> {
-    for member in units.iter().flat_map(|(_, array)| &array.members) {
-        let DiskKind::File { path, .. } = &member.kind else { continue };
+fn claim(serves: &Serves) -> Result<(), FenceError> {
+    for path in &serves.paths() {
         match fence(path, CLAIM_TIMEOUT) {
             Ok(held) => drop(held),
             // Opening it fails for the same reason, and says more.
@@ -178,7 +202,7 @@ pub enum Leave {
 /// Ends `old` and starts its successor over the same region, on a thread of its own; the outcome is
 /// posted.
 pub fn replace(
-    old: Option<Running>,
+    old: Option<(Running, Option<Box<Report>>)>,
     paths: Vec<PathBuf>,
     leave: Leave,
     plan: Plan,
@@ -190,7 +214,7 @@ pub fn replace(
     let work = move || {
         let mut pause = Pause::default();
         // Taken out before the successor makes the rings new.
-        let drained = old.map(|old| end(old, leave, &mut pause));
+        let drained = old.map(|(old, report)| end(old, report, leave, &plan, &mut pause));
         let result = succeed(&paths, leave, &plan, region, &mut pause);
         // An I/O thread that has ended needs no driver.
         let started = Box::new(Started { result, drained, pause });
@@ -205,16 +229,43 @@ pub fn replace(
     }
 }
 
-/// Ends a driver's process; what it has left in its channel.
-fn end(mut old: Running, leave: Leave, pause: &mut Pause) -> Drained {
+/// Ends a process that has never had a task; without a thread for it, here.
+pub fn end_unwanted(driver: Option<Box<Running>>) {
+    let Some(driver) = driver else { return };
+    let _ = std::thread::Builder::new().name("supervisor".to_owned()).spawn(move || drop(driver));
+}
+
+/// Ends a driver's process, and completes and keeps the report of its death; what it has left in its
+/// channel.
+fn end(
+    mut old: Running,
+    report: Option<Box<Report>>,
+    leave: Leave,
+    plan: &Plan,
+    pause: &mut Pause,
+) -> Drained {
     let begin = Instant::now();
     // That it has ended is what counts, not how.
-    let _ = match leave {
+    let ended = match leave {
         Leave::InOrder => old.driver.stop(),
         Leave::Killed { .. } => old.driver.kill(),
     };
     pause.end = begin.elapsed();
-    Drained::of(Time::now(), &mut *old.channel)
+    let drained = Drained::of(Time::now(), &mut *old.channel);
+    if let Some(report) = report {
+        keep(&Report { log: old.driver.log(), ..*report }.ended(ended.ok()), plan);
+    }
+    drained
+}
+
+fn keep(report: &Report, plan: &Plan) {
+    let Some(reports) = &plan.reports else { return };
+    match reports.write(report) {
+        Ok(path) => {
+            tracing::info!(target = plan.target, report = %path.display(), "report is kept");
+        }
+        Err(error) => tracing::error!(target = plan.target, %error, "no report is kept"),
+    }
 }
 
 fn succeed(
@@ -242,7 +293,8 @@ fn succeed(
     pause.fence = fenced.elapsed();
     if let Leave::Killed { deaths } = leave {
         let index = deaths.saturating_sub(1).min(BACK_OFF.len() - 1);
-        std::thread::sleep(BACK_OFF.get(index).copied().unwrap_or_default());
+        pause.back_off = BACK_OFF.get(index).copied().unwrap_or_default();
+        std::thread::sleep(pause.back_off);
     }
     let started = Instant::now();
     let result = start(plan, Some(region));

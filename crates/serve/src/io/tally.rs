@@ -34,6 +34,7 @@ impl Tally {
     /// A task has a slot.
     #[inline]
     pub fn begin(&mut self, now: Time, slot: u16, lun: [u8; 8], direction: Direction) {
+        self.forget(slot);
         let lun = Lun::decode(lun).map_or(0, |lun| lun.number());
         let at = usize::from(slot);
         if self.begun.len() <= at {
@@ -77,6 +78,25 @@ impl Tally {
         counts.latency.record(now.since(begun.at).as_nanos() as u64);
     }
 
+    /// Ends what has left its slot without an answer that names it: a driver's lie about a read ends
+    /// the task at once and the slot after the fence.
+    pub fn sweep(&mut self, is_held: impl Fn(u16) -> bool) {
+        for slot in 0..self.begun.len() as u16 {
+            if !is_held(slot) {
+                self.forget(slot);
+                self.shares.give_back(slot);
+            }
+        }
+    }
+
+    fn forget(&mut self, slot: u16) {
+        if let Some(begun) = self.begun.get_mut(usize::from(slot)).and_then(Option::take) {
+            let counters = &mut self.counts(begun.lun).counters;
+            counters.outstanding = counters.outstanding.saturating_sub(1);
+            counters.errors += 1;
+        }
+    }
+
     /// It never ran.
     pub fn cancelled(&mut self, slot: u16) {
         if let Some(begun) = self.begun.get_mut(usize::from(slot)).and_then(Option::take) {
@@ -109,6 +129,27 @@ impl Tally {
             self.luns.resize_with(at + 1, Counts::default);
         }
         &mut self.luns[at]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ended_without_its_slot_is_not_outstanding_for_ever() {
+        let mut tally = Tally::default();
+        for slot in 0..3 {
+            tally.begin(Time::ZERO, slot, Lun::ZERO.encode(), Direction::FromDevice);
+            tally.shares.take(slot, 0, 1 << 20);
+        }
+        tally.sweep(|slot| slot == 1);
+        let counters = tally.of(0);
+        assert_eq!((counters.outstanding, counters.errors), (1, 2));
+        assert!(tally.shares.allow(0, 1, 2 << 20), "the session's share is its own again");
+
+        tally.begin(Time::ZERO, 1, Lun::ZERO.encode(), Direction::FromDevice);
+        assert_eq!(tally.of(0).outstanding, 1, "a slot has one task");
     }
 }
 

@@ -1,24 +1,29 @@
 //! One target: its sessions, its SCSI stack, its driver. One I/O thread drives it.
 
+mod pauses;
 mod supervision;
 
 use std::path::PathBuf;
 
 use outboard_hba::Path;
+use outboard_hba::control::ControlError;
 use outboard_host::channel::{Channel, ChannelError, Completed, Drained};
 use outboard_host::driver::DriverStatus;
 use outboard_host::stack::{Answer, Stack};
 use outboard_iscsi::server::{Server, SessionStatus};
+use outboard_sandbox::Measure;
 use outboard_slots::doorbell::Doorbell;
 use outboard_slots::{Entry, Memory, ParallelTask, Region, SENSE_BYTES, Time};
 
-use self::supervision::{Replacement, Supervision};
+use self::supervision::{Lost, Replacement, Supervision};
 use super::backend::{Scsi, scsi_answer};
 use super::mailbox::Post;
+use super::plan::Plan;
 use super::reservations::Folder;
-use super::supervisor::{Plan, Running};
+use super::supervisor::Running;
 use super::tally::Tally;
-use crate::status::{Counters, DriverState};
+use crate::report::Kind;
+use crate::status::{Counters, DriverState, Latency, Pause};
 
 /// A target.
 pub struct Target {
@@ -49,6 +54,8 @@ pub struct TargetReport {
     pub name: String,
     /// its driver's process
     pub pid: Option<u32>,
+    /// what confines that, and what could not
+    pub sandbox: Vec<Measure>,
     /// what that does
     pub state: DriverState,
     /// how often it was replaced
@@ -57,6 +64,10 @@ pub struct TargetReport {
     pub violations: u64,
     /// why it was last replaced
     pub last_reason: Option<String>,
+    /// the last pauses
+    pub pauses: Vec<Pause>,
+    /// all pauses by length
+    pub pause: Latency,
     /// slots in use, and all
     pub slots: (u64, u64),
     /// bytes of the pool in use, and all
@@ -134,19 +145,24 @@ impl Target {
         };
         match turned {
             Ok(answered) => moved |= answered,
-            Err(error) => self.lose(now, error.to_string(), post, index),
+            Err(error) => self.lose(now, Lost::AtFault(Kind::Channel), error.to_string(), post, index),
         }
+        self.supervision.pauses.completed(now, self.stack.counters().completed);
         if self.stack.has_requests()
             && let Some(running) = &mut self.running
         {
-            for request in self.stack.requests(&*running.channel) {
+            let mut requests = self.stack.requests(&*running.channel).into_iter();
+            let unsent = requests.try_for_each(|request| running.driver.manage(request));
+            match unsent {
                 // A closed control socket is a dead driver: the watcher tells.
-                let _ = running.driver.manage(request);
+                Ok(()) | Err(ControlError::Closed) => {}
+                Err(error) => self.lose(now, Lost::AtFault(Kind::Channel), error.to_string(), post, index),
             }
         }
         if let Some(reason) = self.stack.unfit() {
             let reason = reason.to_owned();
-            self.lose(now, reason, post, index);
+            let kind = self.stack.unfit_kind().map_or(Kind::Unknown, Kind::from);
+            self.lose(now, Lost::AtFault(kind), reason, post, index);
         }
         moved |= self.keep_reservations();
         self.answer(now);
@@ -233,9 +249,10 @@ impl Target {
         }
         match status {
             DriverStatus::Running => {}
-            DriverStatus::Failed(reason) => self.lose(now, reason, post, index),
+            DriverStatus::Failed(reason) => self.lose(now, Lost::AtFault(Kind::Failed), reason, post, index),
             DriverStatus::Gone => {
-                self.lose(now, "its process has ended".to_owned(), post, index);
+                let reason = "its process has ended".to_owned();
+                self.lose(now, Lost::Ended, reason, post, index);
             }
         }
         true
@@ -247,6 +264,7 @@ impl Target {
         let violations = supervision.violations.max(self.stack.counters().violations);
         let used = self.stack.in_use() as u64;
         let pool = self.region.layout().config.pool_bytes;
+        let (pauses, pause) = supervision.pauses.report();
         let mut luns = Vec::new();
         let numbers: Vec<_> = self.stack.target().luns().collect();
         for lun in numbers {
@@ -270,10 +288,13 @@ impl Target {
         TargetReport {
             name: self.name.clone(),
             pid: self.running.as_ref().map(|r| r.driver.pid()),
+            sandbox: self.running.as_ref().map_or_else(Vec::new, |r| r.driver.measures().to_vec()),
             state: supervision.state,
             restarts: supervision.restarts,
             violations,
             last_reason: supervision.last_reason.clone(),
+            pauses,
+            pause,
             slots: (used, used + u64::from(self.stack.free_slots())),
             pool: (pool - self.stack.free_buffer_bytes().min(pool), pool),
             luns,

@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use outboard_iscsi::server::ConnectionId;
+use outboard_iscsi::server::{ConnectionId, Refused};
 use outboard_slots::doorbell::Doorbell;
 use outboard_slots::spin::{Advice, Spinner};
 use outboard_slots::wait::Waiter;
@@ -252,8 +252,8 @@ impl IoThread {
                 Message::Addresses(sender) => {
                     let _ = sender.send(self.addresses());
                 }
-                Message::Replace { target, units, done } => match self.targets.get_mut(target) {
-                    Some(it) => it.replace(now, units, done),
+                Message::Replace { target, serves, done } => match self.targets.get_mut(target) {
+                    Some(it) => it.replace(now, serves, done),
                     None => drop(done.send(Err("there is no such target".to_owned()))),
                 },
                 Message::Drain { within } => self.begin_to_end(now, within),
@@ -289,11 +289,12 @@ impl IoThread {
         let Some(target) = self.targets.get_mut(index) else { return };
         let (server, mut scsi, memory) = target.lend(now);
         let initiator = logged_in.initiator_name.clone();
+        let user = logged_in.user.clone();
         let id = match server.attach(now, &mut scsi, logged_in) {
             Ok(id) => id,
-            Err(refusal) => {
-                tracing::warn!(%peer, initiator, "login refused: no room or no such session");
-                let bytes = refusal.get(..REFUSAL_BYTES_MAX.min(refusal.len()));
+            Err(Refused { reason, response }) => {
+                tracing::warn!(%peer, initiator, user, %reason, "login refused");
+                let bytes = response.get(..REFUSAL_BYTES_MAX.min(response.len()));
                 let piece = outboard_slots::socket::Piece::Bytes(bytes.unwrap_or_default());
                 let _ = send_once(&socket, memory, piece);
                 return;

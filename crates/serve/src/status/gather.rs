@@ -33,7 +33,7 @@ pub(crate) fn gather(
         });
         let Some((thread, index, report, addresses)) = found else { continue };
         let driver = status.drivers.len() as u32;
-        status.drivers.push(driver_of(config, report));
+        status.drivers.push(driver_of(config, target, report));
         status.targets.push(Target {
             name: target.name.clone(),
             alias: target.alias.clone(),
@@ -91,18 +91,32 @@ fn server(config: &Config, state: ServerState, uptime: Duration, figures: &Figur
     }
 }
 
-fn driver_of(config: &Config, report: &TargetReport) -> Driver {
-    let program = config.driver.program.as_ref();
-    let name = program
-        .and_then(|p| p.file_name())
-        .map_or_else(|| "array".to_owned(), |name| name.to_string_lossy().into_owned());
+fn driver_of(config: &Config, target: &crate::config::Target, report: &TargetReport) -> Driver {
+    let program = config.driver.program.as_ref().and_then(|program| program.file_name());
+    let installed = target.extension.as_ref().and_then(|e| e.installed.as_ref());
+    let (name, identifier, version) = match (installed, program) {
+        (Some(installed), _) => {
+            let package = &installed.package;
+            (package.identifier().to_owned(), package.identifier(), package.version())
+        }
+        (None, Some(program)) => (program.to_string_lossy().into_owned(), "", ""),
+        (None, None) => {
+            ("array".to_owned(), outboard_ext::names::BUILT_IN, env!("CARGO_PKG_VERSION"))
+        }
+    };
     Driver {
         name,
+        identifier: identifier.to_owned(),
+        version: version.to_owned(),
+        sandbox: report.sandbox.iter().map(Into::into).collect(),
         pid: report.pid,
         state: report.state,
+        debug: config.driver.debug,
         restarts: report.restarts,
         violations: report.violations,
         last_reason: report.last_reason.clone(),
+        pauses: report.pauses.clone(),
+        pause: report.pause.clone(),
         slots: Usage { used: report.slots.0, total: report.slots.1 },
         pool: Usage { used: report.pool.0, total: report.pool.1 },
     }
@@ -115,9 +129,10 @@ fn lun_of(
     lun: &crate::io::target::LunReport,
 ) -> Lun {
     let array = target.luns.iter().find(|l| l.lun == lun.lun).map(|l| l.array.clone());
+    let extension = target.extension.as_ref().map(|extension| extension.identifier.clone());
     Lun {
         lun: lun.lun,
-        array: array.unwrap_or_default(),
+        array: array.or(extension).unwrap_or_default(),
         driver,
         state: match report.state {
             DriverState::Running => LunState::Ready,

@@ -7,6 +7,7 @@
 //! | module | what |
 //! |---|---|
 //! | `register` | REGISTER, REGISTER AND IGNORE EXISTING KEY, REGISTER AND MOVE |
+//! | `table` | registrations by name, and their bounds |
 //! | `out` | RESERVE, RELEASE, CLEAR, PREEMPT, PREEMPT AND ABORT |
 //! | `legacy` | RESERVE and RELEASE of SPC-2 |
 //! | `conflict` | which command is allowed under which reservation: one table |
@@ -21,6 +22,7 @@ mod register;
 mod rights;
 mod serve;
 pub mod store;
+mod table;
 
 use outboard_scsi::persistent_reserve::ReservationType;
 
@@ -34,6 +36,10 @@ pub use store::{Image, SLOT_LEN, StateChange};
 
 /// Most registrations of one unit.
 pub const REGISTRATIONS_MAX: usize = 1024;
+/// Most of them for the ports of one initiator node: no node crowds out the others.
+pub const NODE_REGISTRATIONS_MAX: usize = 256;
+/// Most TransportIDs of one parameter list.
+pub const TRANSPORT_IDS_MAX: usize = 64;
 /// Longest name of an initiator port that can be registered, in bytes.
 pub const PORT_NAME_LEN_MAX: usize = 255;
 

@@ -1,13 +1,15 @@
 //! REGISTER, REGISTER AND IGNORE EXISTING KEY, REGISTER AND MOVE (SPC-6, registering and
 //! registering and moving the reservation).
 
+use std::collections::{HashMap, HashSet};
+
 use outboard_scsi::Sense;
 use outboard_scsi::persistent_reserve::{MoveList, ParameterList};
 use outboard_scsi::transport_id::TransportId;
 
+use super::table::{Table, node_of};
 use super::{
-    CONFLICT, Context, Outcome, PORT_NAME_LEN_MAX, REGISTRATIONS_MAX, Registration, Reservation,
-    Reservations, same,
+    CONFLICT, Context, Outcome, Registration, Reservation, Reservations, TRANSPORT_IDS_MAX, same,
 };
 use crate::nexus::Nexus;
 use crate::verdict::Response;
@@ -52,51 +54,56 @@ impl Reservations {
     }
 
     /// The registrations together with those that `list` asks for: all of them or none.
+    ///
+    /// A TransportID that is named twice is refused, for it says that the list is not what its
+    /// sender meant.
     fn with_registrations(
         &self,
         context: &Context<'_>,
         list: &ParameterList<'_>,
         ports: &[u16],
     ) -> Result<Vec<Registration>, Response> {
-        let mut registrations = self.registrations.clone();
-        let own = context.nexus.initiator_port.as_str();
-        for &port in ports {
-            put(&mut registrations, own, port, list.action_key, true)?;
-        }
-        for id in list.transport_ids() {
+        let mut table = Table::new(self.registrations.clone());
+        table.put(&context.nexus.initiator_port, ports, list.action_key, true)?;
+        let mut named = HashSet::new();
+        let mut known = None;
+        for (count, id) in list.transport_ids().enumerate() {
             let id = id.map_err(|malformed| ParameterList::invalid_transport_id(malformed.at))?;
-            let named = self.initiator_ports(context, id)?;
-            for (name, &port) in named.iter().flat_map(|name| ports.iter().map(move |p| (name, p)))
-            {
-                put(&mut registrations, name, port, list.action_key, false)?;
+            if count >= TRANSPORT_IDS_MAX {
+                return Err(Sense::INSUFFICIENT_REGISTRATION_RESOURCES.into());
+            }
+            let name = port_name(&id);
+            if !named.insert(name.to_ascii_lowercase()) {
+                return Err(ParameterList::invalid_transport_id(0).into());
+            }
+            if let TransportId::Port { .. } = id {
+                table.put(&name, ports, list.action_key, false)?;
+                continue;
+            }
+            // A device stands for all of its ports that are known.
+            let known = known.get_or_insert_with(|| self.known_ports(context));
+            let Some(names) = known.get(&name.to_ascii_lowercase()) else {
+                return Err(ParameterList::invalid_transport_id(0).into());
+            };
+            for name in names {
+                table.put(name, ports, list.action_key, false)?;
             }
         }
-        Ok(registrations)
+        Ok(table.into_registrations())
     }
 
-    /// The names of the ports that a TransportID stands for: that of a device stands for all of
-    /// its ports that are known, by an open nexus or a registration.
-    fn initiator_ports(
-        &self,
-        context: &Context<'_>,
-        id: TransportId<'_>,
-    ) -> Result<Vec<String>, Response> {
-        if let TransportId::Port { .. } = id {
-            return Ok(vec![port_name(&id)]);
-        }
+    /// The names of all ports that are known by an open nexus or a registration, by their node's
+    /// name in lower case.
+    fn known_ports<'a>(&'a self, context: &Context<'a>) -> HashMap<String, Vec<&'a str>> {
         let registered = self.registrations.iter().map(|r| r.nexus.initiator_port.as_str());
-        let mut names: Vec<String> = Vec::new();
+        let mut of_node: HashMap<String, Vec<&str>> = HashMap::new();
+        let mut seen = HashSet::new();
         for name in context.initiators.iter().copied().chain(registered) {
-            let node = TransportId::from_name(name).map_or(name, |known| known.node());
-            let is_new = !names.iter().any(|other| other.eq_ignore_ascii_case(name));
-            if node.eq_ignore_ascii_case(id.node()) && is_new {
-                names.push(name.to_owned());
+            if seen.insert(name.to_ascii_lowercase()) {
+                of_node.entry(node_of(name).to_ascii_lowercase()).or_default().push(name);
             }
         }
-        if names.is_empty() {
-            return Err(ParameterList::invalid_transport_id(0).into());
-        }
-        Ok(names)
+        of_node
     }
 
     /// REGISTER AND MOVE: makes another nexus the holder, registering it if needed.
@@ -137,8 +144,9 @@ impl Reservations {
         if list.unregister {
             registrations.retain(|r| !same(&r.nexus, nexus));
         }
-        put(&mut registrations, &target.initiator_port, target.target_port, list.action_key, true)?;
-        self.registrations = registrations;
+        let mut table = Table::new(registrations);
+        table.put(&target.initiator_port, &[target.target_port], list.action_key, true)?;
+        self.registrations = table.into_registrations();
         self.reservation = Some(Reservation { kind, holder: Some(target) });
         self.persist = list.persist;
         self.generation = self.generation.wrapping_add(1);
@@ -152,32 +160,6 @@ impl Reservations {
         }
         Ok(())
     }
-}
-
-/// Registers a nexus. One that is registered keeps its key unless `replace` is set.
-fn put(
-    registrations: &mut Vec<Registration>,
-    initiator_port: &str,
-    target_port: u16,
-    key: u64,
-    replace: bool,
-) -> Result<(), Response> {
-    let known = registrations.iter_mut().find(|r| {
-        r.nexus.target_port == target_port
-            && r.nexus.initiator_port.eq_ignore_ascii_case(initiator_port)
-    });
-    if let Some(registration) = known {
-        if replace {
-            registration.key = key;
-        }
-        return Ok(());
-    }
-    if registrations.len() >= REGISTRATIONS_MAX || initiator_port.len() > PORT_NAME_LEN_MAX {
-        return Err(Sense::INSUFFICIENT_REGISTRATION_RESOURCES.into());
-    }
-    let nexus = Nexus { initiator_port: initiator_port.to_owned(), target_port };
-    registrations.push(Registration::new(nexus, key));
-    Ok(())
 }
 
 /// The name of a port as front ends write it (RFC 7143 4.2.7).

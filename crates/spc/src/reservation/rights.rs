@@ -11,6 +11,8 @@ use crate::nexus::{Nexus, NexusId};
 pub(crate) struct Rights {
     /// False: every nexus may do everything.
     restricted: bool,
+    /// Counts what may have changed them, on the unit as a whole too.
+    generation: u32,
     of_nexus: Box<[u8]>,
 }
 
@@ -25,6 +27,7 @@ impl Rights {
         active: impl Fn(u16) -> bool,
         all_active: bool,
     ) {
+        self.note_change();
         self.restricted =
             !all_active || reservations.legacy.is_some() || reservations.reservation.is_some();
         if !self.restricted {
@@ -42,6 +45,15 @@ impl Rights {
                 *entry = rights;
             }
         }
+    }
+
+    /// Something else changed that a command's check depends on: readiness, protection, capacity.
+    pub(crate) fn note_change(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+    }
+
+    pub(crate) const fn generation(&self) -> u32 {
+        self.generation
     }
 
     /// Whether a READ or WRITE of nexus entry `index` passes; false for any other command says

@@ -47,8 +47,8 @@ impl Target {
     /// what must be written. Call it before the first nexus opens.
     ///
     /// # Errors
-    /// [`SpcError::NoUnit`]; [`SpcError::DamagedState`]; [`SpcError::ForeignState`] if the state
-    /// is that of another unit.
+    /// [`SpcError::NoUnit`]; [`SpcError::DamagedState`]; [`SpcError::StateSequence`];
+    /// [`SpcError::ForeignState`] if the state is that of another unit.
     pub fn restore(&mut self, lun: Lun, file: &[u8]) -> Result<(), SpcError> {
         let unit = self.unit_mut(lun)?;
         let serial = unit.config().identity.serial().to_owned();

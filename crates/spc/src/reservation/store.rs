@@ -9,7 +9,7 @@
 //!  0  magic "OBRESERV"
 //!  8  version 1 (2)       flags (2): bit 0 APTPL
 //! 12  record length (4)   from the magic to the checksum
-//! 16  sequence (8)        from 1
+//! 16  sequence (8)        from 1, below 2^63
 //! 24  serial: length (2), ASCII
 //!     reservation type (1), 0 is none; holder (4), index of a registration, or FFFF_FFFFh
 //!     registrations: count (4), then each: key (8), target port (2), name: length (2), UTF-8
@@ -71,17 +71,22 @@ impl Image {
     /// first write leaves as well.
     ///
     /// # Errors
-    /// [`SpcError::DamagedState`] if there was a record and none is valid.
+    /// [`SpcError::DamagedState`] if there was a record and none is valid;
+    /// [`SpcError::StateSequence`] for a whole record with a number that no host writes.
     pub fn newest(file: &[u8]) -> Result<Option<Self>, SpcError> {
         Ok(Self::newest_and_slot(file)?.map(|(image, _)| image))
     }
 
     fn newest_and_slot(file: &[u8]) -> Result<Option<(Self, u8)>, SpcError> {
         let (first, second) = file.split_at_checked(SLOT_LEN).unwrap_or((file, &[]));
-        let newest = [(first, 0), (second, 1)]
-            .into_iter()
-            .filter_map(|(bytes, slot)| Some((Self::decode(bytes)?, slot)))
-            .max_by_key(|(image, _)| image.sequence);
+        let records = [(first, 0), (second, 1)].map(|(bytes, slot)| (Self::decode(bytes), slot));
+        let whole = || records.iter().filter_map(|(image, slot)| Some((image.as_ref()?, *slot)));
+        // A torn write leaves no whole record: somebody else has written to the file.
+        if let Some((image, _)) = whole().find(|(image, _)| !SEQUENCES.contains(&image.sequence)) {
+            return Err(SpcError::StateSequence(image.sequence));
+        }
+        let newest = whole().max_by_key(|(image, _)| image.sequence);
+        let newest = newest.map(|(image, slot)| (image.clone(), slot));
         // The second slot is written only once the first one is whole, and before any state has
         // been answered for.
         if newest.is_none() && second.iter().any(|&byte| byte != 0) {
@@ -300,6 +305,8 @@ const MAGIC: &[u8; 8] = b"OBRESERV";
 const VERSION: u16 = 1;
 const LENGTH_AT: usize = 12;
 const CHECKSUM_LEN: usize = 4;
+/// There is always a next number.
+const SEQUENCES: std::ops::Range<u64> = 1..1 << 63;
 const NO_HOLDER: u32 = u32::MAX;
 
 const _: () = assert!(

@@ -93,7 +93,7 @@ impl Rig {
     }
 
     fn out_with(&mut self, id: NexusId, action: Out, kind: u8, list: &ParameterList<'_>) -> End {
-        let mut bytes = [0; 4096];
+        let mut bytes = [0; 8192];
         let len = list.encode(&mut bytes);
         let cdb = build::persistent_reserve_out(action, kind, len as u32);
         self.send(id, cdb, &bytes[..len])

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | OVERWRITE | supported |
 //! | BLOCK ERASE | on units that unmap with WRITE SAME and do not rotate |
-//! | CRYPTOGRAPHIC ERASE | not supported |
+//! | CRYPTOGRAPHIC ERASE | on units whose disks are encrypted: [`Target::set_encrypted`] |
 //! | EXIT FAILURE MODE | after a failure of a SANITIZE with AUSE = 1 |
 //!
 //! While it runs, commands end with NOT READY, SANITIZE IN PROGRESS; after a failure with MEDIUM
@@ -45,6 +45,8 @@ pub enum Method {
     },
     /// Every block is unmapped.
     BlockErase,
+    /// The key of the medium is replaced.
+    CryptographicErase,
 }
 
 /// Where the sanitize operation of a unit stands.
@@ -93,7 +95,7 @@ pub(crate) fn supports(unit: &LogicalUnit, action: SanitizeAction) -> bool {
     match action {
         SanitizeAction::Overwrite | SanitizeAction::ExitFailureMode => true,
         SanitizeAction::BlockErase => erases_blocks(unit),
-        SanitizeAction::CryptographicErase => false,
+        SanitizeAction::CryptographicErase => unit.is_encrypted(),
     }
 }
 
@@ -160,7 +162,8 @@ fn begin(target: &mut Target, lun: Lun, request: &Sanitize, list: &[u8]) -> Resu
                 Overwrite::parse(list, unit.config().capacity.block_size())?;
             Method::Overwrite { invert, passes: count, pattern: pattern.into() }
         }
-        SanitizeAction::BlockErase | SanitizeAction::CryptographicErase => Method::BlockErase,
+        SanitizeAction::BlockErase => Method::BlockErase,
+        SanitizeAction::CryptographicErase => Method::CryptographicErase,
     };
     let exit_allowed = request.allow_unrestricted_exit;
     let failed = match *unit.sanitizing() {
@@ -186,6 +189,13 @@ fn exit_failure_mode(unit: &mut LogicalUnit) -> Result<(), Sense> {
 }
 
 impl Target {
+    /// Says whether the medium of a unit is encrypted under a key of its own that can be replaced.
+    pub fn set_encrypted(&mut self, lun: Lun, encrypted: bool) {
+        if let Ok(unit) = self.unit_mut(lun) {
+            unit.set_encrypted(encrypted);
+        }
+    }
+
     /// How far the sanitize operation of a unit is: `done` of `total`, in whatever unit.
     pub fn sanitize_progress(&mut self, lun: Lun, done: u64, total: u64) {
         let Ok(unit) = self.unit_mut(lun) else { return };

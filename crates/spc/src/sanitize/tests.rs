@@ -107,6 +107,38 @@ fn what_is_not_supported_is_neither_executed_nor_reported() {
 }
 
 #[test]
+fn only_an_encrypted_unit_forgets_its_key() {
+    let reported = |rig: &mut Rig| {
+        let options = ReportingOptions::ServiceAction;
+        let cdb = build::report_supported_opcodes(options, op::SANITIZE, 3, false, 32);
+        match rig.check(cdb) {
+            Verdict::Answer(response) => response.data[1] & 0x07,
+            other => panic!("{other:?}"),
+        }
+    };
+    let told_by_vpd = |rig: &mut Rig| match rig.check(build::inquiry(Some(0xB1), 64)) {
+        Verdict::Answer(response) => response.data[7] >> 4 & 0x03,
+        other => panic!("{other:?}"),
+    };
+    let erase = build::sanitize(SanitizeAction::CryptographicErase, true, 0);
+    let mut rig = rig(config());
+    assert_eq!((reported(&mut rig), told_by_vpd(&mut rig)), (1, 0));
+    rig.target.set_encrypted(Lun::ZERO, true);
+    assert_eq!((reported(&mut rig), told_by_vpd(&mut rig)), (3, 1));
+    let with_list = build::sanitize(SanitizeAction::CryptographicErase, true, 8);
+    assert_eq!(rig.sense(with_list), Some(Sense::invalid_field_in_cdb(7, None)));
+    assert_eq!(rig.list(erase, &[]).status, Status::Good);
+    let method = Method::CryptographicErase;
+    let plan = Plan { lun: Lun::ZERO, method, immediate: true };
+    assert_eq!(rig.target.take_effects(), [Effect::Sanitize(Box::new(plan))]);
+    let told = rig.sense(build::read_10(0, 1));
+    assert!(told.is_some_and(|sense| sense.is(&Sense::NOT_READY_SANITIZE_IN_PROGRESS)));
+    rig.target.sanitize_ended(Lun::ZERO, true);
+    rig.target.set_encrypted(Lun::ZERO, false);
+    assert_eq!(rig.sense(erase), Some(Sense::invalid_field_in_cdb(1, Some(4))));
+}
+
+#[test]
 fn a_unit_that_must_not_be_written_is_not_sanitized() {
     let mut rig = rig(UnitConfig { read_only: true, ..solid_state() });
     for (action, length) in [(SanitizeAction::Overwrite, 5), (SanitizeAction::BlockErase, 0)] {

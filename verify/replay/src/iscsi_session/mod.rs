@@ -69,6 +69,7 @@ impl World {
         let logged_in = LoggedIn {
             initiator_name: format!("iqn.2026-01.test:{name}"),
             initiator_alias: None,
+            user: None,
             isid: [0x80, 0, 0, 0, 0, 1],
             tsih,
             cid,
@@ -99,7 +100,7 @@ impl World {
                 input: Vec::new(),
                 r2ts: Vec::new(),
             }),
-            Err(refusal) => assert_eq!(refusal.len(), BHS_LEN),
+            Err(refusal) => assert_eq!(refusal.response.len(), BHS_LEN),
         }
     }
 

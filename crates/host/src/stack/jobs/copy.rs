@@ -3,8 +3,8 @@
 
 use outboard_scsi::command::build;
 use outboard_scsi::{Direction, Sense, SenseKey};
-use outboard_spc::Response;
 use outboard_spc::copy::{Extent, Piece, Plan};
+use outboard_spc::{NexusId, Response};
 
 use super::{Outcome, Stack, Step, Task};
 
@@ -30,6 +30,11 @@ pub(super) struct Copying {
 impl Copying {
     pub(super) fn new(plan: Plan) -> Self {
         Self { plan, at: 0, done: 0, written: 0, piece: None, read: false }
+    }
+
+    /// Who asked for it.
+    pub(super) fn nexus(&self) -> NexusId {
+        self.plan.nexus
     }
 
     pub(super) fn step(

@@ -1,6 +1,10 @@
 //! SANITIZE: once every task on the unit has ended, WRITE SAME over the whole of it, pass by pass,
 //! then SYNCHRONIZE CACHE. A pass of zeroes is made of WRITEs: a disk answers a WRITE SAME of zeroes
 //! by noting that the blocks are empty, and leaves what was in them on the medium.
+//!
+//! CRYPTOGRAPHIC ERASE has no task: the caller asks whose key is to be replaced ([`Stack::erasures`]),
+//! sees to it that the new one is durable and no driver has the old one, and says so
+//! ([`Stack::erased`]).
 
 use outboard_scsi::command::build::{self, Cdb};
 use outboard_scsi::sanitize::Overwrite;
@@ -30,11 +34,13 @@ pub(super) struct Sanitizing {
     blocks: u64,
     /// everything is written, and the cache is being written to the medium
     syncing: bool,
+    /// whether the key has been replaced, once that is known
+    erased: Option<bool>,
 }
 
 impl Sanitizing {
     pub(super) fn new(plan: Plan) -> Self {
-        Self { plan, pass: 0, lba: 0, blocks: 0, syncing: false }
+        Self { plan, pass: 0, lba: 0, blocks: 0, syncing: false, erased: None }
     }
 
     pub(super) fn step(
@@ -62,6 +68,9 @@ impl Sanitizing {
         let Some(config) = unit.map(|unit| unit.config()) else {
             return Step::End(Sense::LOGICAL_UNIT_NOT_SUPPORTED.into());
         };
+        if self.plan.method == Method::CryptographicErase {
+            return self.end_of_key(stack);
+        }
         let (capacity, block) = (config.capacity.blocks(), config.capacity.block_size());
         let most = u64::from(config.limits.max_write_same);
         let max_transfer = u64::from(config.limits.max_transfer);
@@ -76,7 +85,7 @@ impl Sanitizing {
                     (ZEROES_BYTES.min(max_transfer * block).max(block), block)
                 }
                 Method::Overwrite { .. } => (block, block),
-                Method::BlockErase => (0, 0),
+                Method::BlockErase | Method::CryptographicErase => (0, 0),
             };
             return Step::Place { bytes, least };
         }
@@ -102,7 +111,7 @@ impl Sanitizing {
                 (room.min(ZEROES_BYTES).min(max_transfer * u64::from(block)), 1)
             }
             Method::Overwrite { .. } => (OVERWRITE_BYTES, 1),
-            Method::BlockErase => (ERASE_BYTES, u64::from(granularity)),
+            _ => (ERASE_BYTES, u64::from(granularity)),
         };
         let piece = (bytes / u64::from(block)).min(most);
         let piece = if piece > unit { piece - piece % unit } else { piece };
@@ -111,7 +120,7 @@ impl Sanitizing {
         self.blocks = u64::from(blocks);
         let range = (self.lba, self.blocks);
         match self.plan.method {
-            Method::BlockErase => {
+            Method::BlockErase | Method::CryptographicErase => {
                 let cdb = build::write_same_16(self.lba, blocks, true, true);
                 Step::Start(Task { range, writes: true, ..task(lun, cdb) })
             }
@@ -136,10 +145,20 @@ impl Sanitizing {
         }
     }
 
+    /// The caller replaces the key, and has told how that ended, or not yet.
+    fn end_of_key(&self, stack: &mut Stack) -> Step {
+        let Some(erased) = self.erased else { return Step::Wait };
+        stack.target.sanitize_ended(self.plan.lun, erased);
+        Step::End(match erased {
+            true => Response::good(Vec::new()),
+            false => Sense::SANITIZE_COMMAND_FAILED.into(),
+        })
+    }
+
     fn passes(&self) -> u8 {
         match self.plan.method {
             Method::Overwrite { passes, .. } => passes,
-            Method::BlockErase => 1,
+            Method::BlockErase | Method::CryptographicErase => 1,
         }
     }
 
@@ -149,7 +168,7 @@ impl Sanitizing {
             Method::Overwrite { pattern, .. } => {
                 pattern.iter().all(|byte| byte ^ self.mask(pass) == 0)
             }
-            Method::BlockErase => false,
+            Method::BlockErase | Method::CryptographicErase => false,
         }
     }
 
@@ -195,6 +214,32 @@ fn task(lun: Lun, cdb: Cdb) -> Task {
 }
 
 impl Stack {
+    /// Units whose key is to be replaced now: no task of theirs is with the driver, and none goes there
+    /// before [`Self::erased`].
+    pub fn erasures(&self) -> Vec<u16> {
+        if !self.jobs.sanitizing {
+            return Vec::new();
+        }
+        let waiting = self.jobs.sanitizing().filter(|s| {
+            s.plan.method == Method::CryptographicErase
+                && s.erased.is_none()
+                && self.target.sanitize_in_progress(s.plan.lun).is_some()
+                && !self.is_in_use(s.plan.lun)
+        });
+        waiting.map(|s| s.plan.lun.number()).collect()
+    }
+
+    /// The key of a unit has been replaced for good, and nobody has the old one; or it stays as it
+    /// was. The command ends with the next turn.
+    pub fn erased(&mut self, lun: u16, replaced: bool) {
+        let mut waiting = self.jobs.sanitizing_mut();
+        let this = waiting
+            .find(|s| s.plan.method == Method::CryptographicErase && s.plan.lun.number() == lun);
+        if let Some(sanitizing) = this {
+            sanitizing.erased = Some(replaced);
+        }
+    }
+
     /// Ends the tasks of a unit that have not begun, but the command in `cause`: they would come
     /// after the sanitize operation.
     pub(super) fn clear_for_sanitize(&mut self, lun: Lun, cause: u16) {

@@ -4,7 +4,7 @@ use outboard_scsi::Sense;
 use outboard_scsi::TaskAttribute::Simple;
 use outboard_scsi::command::build;
 
-use super::super::Poison;
+use super::super::NamedTask;
 use super::{BLOCK, Bench, cookies, sense};
 
 impl Bench {
@@ -51,12 +51,11 @@ fn one_that_kills_alone_is_named_and_the_others_go_on() {
     let answers = bench.turn();
     assert_eq!(cookies(&answers), [1]);
     assert!(sense(&answers[0]).is(&Sense::INTERNAL_TARGET_FAILURE));
-    let named = Poison {
+    let named = NamedTask {
         lun: 3,
         initiator: Some("a".to_owned()),
         tag: 1,
-        cdb: *build::read_10(0, 1).bytes(),
-        cdb_len: 10,
+        cdb: build::read_10(0, 1).bytes()[..10].to_vec(),
         bytes: BLOCK,
         deaths: 3,
     };

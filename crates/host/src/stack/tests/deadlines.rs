@@ -93,3 +93,20 @@ fn each_kind_of_command_has_its_time() {
         assert!(bench.stack.has_requests(), "{seconds}");
     }
 }
+
+#[test]
+fn in_debug_mode_nothing_is_late_and_nothing_hangs() {
+    let mut bench = Bench::new();
+    bench.stack.set_debug(true);
+    bench.driver.pulse = Some(crate::channel::Pulse::default());
+    bench.write(1, 0);
+    bench.turn();
+    bench.send(0, 2, build::read_10(0, 1), Ordered);
+    bench.stack.manage(bench.now, super::super::Function::LogicalUnitReset { lun: 0 }, Some(9));
+    bench.stack.requests(&bench.driver);
+    for _ in 0..600 {
+        assert!(bench.turn_after(SECOND / 10).is_empty());
+    }
+    assert_eq!((bench.stack.unfit(), bench.stack.has_requests()), (None, false));
+    assert_eq!(bench.stack.counters().timed_out, 0);
+}

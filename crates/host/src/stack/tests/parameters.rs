@@ -11,7 +11,7 @@ use super::super::{Accepted, Function};
 use super::{BLOCK, Bench, cookies, sense};
 
 /// MODE SELECT(6) that sets SWP, with its parameter list.
-fn write_protect() -> (Cdb, Vec<u8>) {
+pub(super) fn write_protect() -> (Cdb, Vec<u8>) {
     let page = Control {
         log_saving_disabled: true,
         queue_algorithm: 1,
@@ -21,7 +21,12 @@ fn write_protect() -> (Cdb, Vec<u8>) {
     (build::mode_select_6(false, 16), [&[0; 4], &page.encode()[..]].concat())
 }
 
-fn persistent_reserve(action: Out, kind: u8, key: u64, action_key: u64) -> (Cdb, Vec<u8>) {
+pub(super) fn persistent_reserve(
+    action: Out,
+    kind: u8,
+    key: u64,
+    action_key: u64,
+) -> (Cdb, Vec<u8>) {
     let mut list = vec![0; 24];
     list[..8].copy_from_slice(&key.to_be_bytes());
     list[8..16].copy_from_slice(&action_key.to_be_bytes());

@@ -8,7 +8,10 @@ use crate::access::Initiators;
 use crate::config::{Auth, Config, Offer, PortalGroup, Target};
 use crate::login::{Login, Outcome};
 use crate::pdu::wire::append;
-use crate::pdu::{BHS_LEN, CommandResponse, DataIn, R2t, Residual, Sequence, padded};
+use crate::pdu::{
+    BHS_LEN, CommandResponse, DataIn, LogoutOutcome, LogoutReason, NopIn, R2t, Residual, Response,
+    Sequence, padded,
+};
 
 const INITIATOR: &str = "iqn.2026-11.org.example:host";
 const TARGET: &str = "iqn.2026-11.org.example:disk";

@@ -158,7 +158,7 @@ fn a_normal_session() {
                 ..Parameters::default()
             }
         );
-        assert_eq!(logged_in.initiator_name, INITIATOR);
+        assert_eq!((&*logged_in.initiator_name, logged_in.user), (INITIATOR, None));
         assert_eq!(logged_in.target_name, TARGET);
         assert_eq!((logged_in.tsih, logged_in.cid, logged_in.cmd_sn), (0, 3, 77));
         assert_eq!(logged_in.isid, [0x80, 0, 0, 0, 0, 1]);
@@ -196,7 +196,8 @@ fn chap_one_way_and_mutual() {
                 ..with_chap(normal())
             };
             let end = drive(Target { auth: chap(true), ..target() }, wishes);
-            assert!(end.agreed.is_ok() && end.logged_in.is_some(), "{algorithm} {mutual}");
+            assert!(end.agreed.is_ok(), "{algorithm} {mutual}");
+            assert_eq!(end.logged_in.unwrap().user.as_deref(), Some("ann"));
         }
     }
     assert_eq!(drive(target(), with_chap(normal())).status(), Status::Success, "None of CHAP,None");
@@ -221,6 +222,7 @@ fn who_does_not_prove_itself_is_refused() {
         let end = drive(demanding(), wishes);
         assert_eq!(end.status(), Status::AuthenticationFailure);
         assert_eq!(end.reason, Some(CloseReason::Refused(error)));
+        assert_eq!(end.login.initiator_name(), Some(INITIATOR), "for the log");
     }
     let md5 = Credentials::new(vec![user()], None, &[Algorithm::Sha256]).unwrap();
     let wishes = Wishes { algorithms: vec![Algorithm::Md5], ..with_chap(normal()) };

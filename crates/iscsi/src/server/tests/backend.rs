@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use outboard_scsi::{Direction, Status, TaskAttribute};
+use outboard_scsi::{Direction, Lun, Status, TaskAttribute};
 
 use crate::server::{Backend, Function, Managed, ScsiAnswer, ScsiCommand, Submitted};
 
@@ -221,16 +221,16 @@ impl Backend for Memory {
         self.functions.push(*function);
         match *function {
             Function::AbortTask { nexus, lun, tag } => {
-                self.abort(|t| t.nexus == nexus && t.lun == lun && t.tag == tag);
+                self.abort(|t| t.nexus == nexus && unit(t.lun) == unit(lun) && t.tag == tag);
             }
             Function::AbortTaskSet { nexus, lun } => {
-                self.abort(|t| t.nexus == nexus && t.lun == lun);
+                self.abort(|t| t.nexus == nexus && unit(t.lun) == unit(lun));
             }
             Function::ClearTaskSet { lun, .. } | Function::LogicalUnitReset { lun, .. } => {
                 if lun[1] > 7 {
                     return Managed::NoLun;
                 }
-                self.abort(|t| t.lun == lun);
+                self.abort(|t| unit(t.lun) == unit(lun));
             }
             Function::TargetReset { .. } => self.abort(|_| true),
         }
@@ -250,4 +250,8 @@ impl Backend for Memory {
     fn free_slots(&self) -> u32 {
         self.free.len() as u32
     }
+}
+
+fn unit(lun: [u8; 8]) -> Lun {
+    Lun::decode(lun).unwrap()
 }

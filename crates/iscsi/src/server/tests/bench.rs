@@ -44,6 +44,7 @@ pub(super) fn logged_in(initiator: &str, parameters: Parameters) -> LoggedIn {
     LoggedIn {
         initiator_name: initiator.to_owned(),
         initiator_alias: None,
+        user: None,
         isid: [0x80, 0, 0, 0, 0, 1],
         tsih: 0,
         cid: 1,
@@ -98,7 +99,8 @@ impl Bench {
             exp_stat_sn: None,
             lent: None,
         };
-        let id = self.server.attach(self.now, &mut self.memory, logged_in)?;
+        let attached = self.server.attach(self.now, &mut self.memory, logged_in);
+        let id = attached.map_err(|refused| refused.response)?;
         self.wires.insert(id, wire);
         self.turn();
         Ok(id)

@@ -253,6 +253,81 @@ fn data_that_does_not_come_ends_the_session() {
     assert!(bench.wire(id).closed && bench.memory.slots_in_use() == 0);
 }
 
+/// Sends the data of a write of 16 KiB as a drip of `len` bytes every ten seconds; how many of them
+/// it takes until the session ends.
+fn drip(len: usize) -> usize {
+    let mut bench = Bench::new();
+    let id = bench.login(Parameters { immediate_data: false, ..Parameters::default() });
+    let request = bench.command(id, 1, Cdb::write(0, 32));
+    bench.pdu(id, &Request::Command(request), &[]);
+    let Some(Response::R2t(r2t)) = bench.wire(id).last().copied() else { panic!() };
+    for count in 0..100 {
+        if bench.wire(id).closed {
+            assert_eq!(bench.memory.slots_in_use(), 0);
+            return count;
+        }
+        bench.pdu(
+            id,
+            &Request::DataOut(DataOut {
+                last: false,
+                lun: [0; 8],
+                task_tag: 1,
+                transfer_tag: r2t.transfer_tag,
+                exp_stat_sn: 0,
+                data_sn: count as u32,
+                offset: (count * len) as u32,
+            }),
+            &vec![0; len],
+        );
+        bench.pass(10);
+    }
+    panic!("a buffer is held for ever")
+}
+
+#[test]
+fn a_drip_of_data_does_not_hold_a_buffer_for_ever() {
+    assert_eq!(drip(0), 3, "no data at all: 25 s");
+    assert_eq!(drip(1), 3, "next to none");
+    // 4 KiB are worth half a second.
+    assert_eq!(drip(4096), 3);
+}
+
+#[test]
+fn slow_data_is_waited_for() {
+    let mut bench = Bench::new();
+    let id = bench.login(Parameters { immediate_data: false, ..Parameters::default() });
+    let request = bench.command(id, 1, Cdb::write(0, 1024));
+    bench.pdu(id, &Request::Command(request), &[]);
+    let mut sent = 0;
+    // 64 KiB every six seconds.
+    while let Some(r2t) = bench.wire(id).got.iter().find_map(|(r, _)| match r {
+        Response::R2t(r2t) if r2t.offset == sent => Some(*r2t),
+        _ => None,
+    }) {
+        for (data_sn, offset) in (0..).zip((r2t.offset..r2t.offset + r2t.length).step_by(8192)) {
+            bench.pdu(
+                id,
+                &Request::DataOut(DataOut {
+                    last: offset + 8192 == r2t.offset + r2t.length,
+                    lun: [0; 8],
+                    task_tag: 1,
+                    transfer_tag: r2t.transfer_tag,
+                    exp_stat_sn: 0,
+                    data_sn,
+                    offset,
+                }),
+                &[1; 8192],
+            );
+            if offset % 65_536 == 0 {
+                bench.pass(6);
+            }
+        }
+        sent = r2t.offset + r2t.length;
+    }
+    assert_eq!(sent, 1024 * 512);
+    assert_eq!(bench.wire(id).end_of(1).unwrap().status, 0);
+}
+
 #[test]
 fn a_silent_peer_is_asked_and_given_up() {
     let mut bench = Bench::with(ServerConfig {

@@ -4,7 +4,7 @@ use super::Bench;
 use super::bench::{Cdb, logged_in};
 use crate::login::{LoggedIn, Parameters};
 use crate::pdu::{AsyncEvent, Bhs, LogoutOutcome, LogoutReason, LogoutRequest, Request, Response};
-use crate::server::{ConnectionId, ServerConfig};
+use crate::server::{ConnectionId, Refusal, ServerConfig};
 
 fn two() -> Parameters {
     Parameters { max_connections: 2, ..Parameters::default() }
@@ -169,4 +169,58 @@ fn a_target_that_stops_asks_for_logouts_and_drops_the_rest() {
     let Some(Response::Async(message)) = bench.wire(id).last().copied() else { panic!() };
     assert!(matches!(message.event, AsyncEvent::DropSession(_)));
     assert!(bench.wire(id).closed && bench.memory.open.is_empty());
+}
+
+fn of(user: Option<&str>, tsih: u16, cid: u16) -> LoggedIn {
+    let user = user.map(str::to_owned);
+    LoggedIn { user, tsih, cid, ..logged_in("iqn.2026-01.test:initiator", two()) }
+}
+
+#[test]
+fn a_session_is_its_users() {
+    let mut bench = Bench::new();
+    let ann = bench.attach(of(Some("ann"), 0, 1)).unwrap();
+    let tsih = bench.server.sessions().last().unwrap().tsih;
+    for stranger in [Some("eve"), None] {
+        let refusal = bench.attach(of(stranger, 0, 1)).unwrap_err();
+        assert_eq!(Bhs::read(&refusal).unwrap().half::<36>(), 0x0201, "reinstatement");
+        for cid in [1, 2] {
+            let refusal = bench.attach(of(stranger, tsih, cid)).unwrap_err();
+            assert_eq!(Bhs::read(&refusal).unwrap().half::<36>(), 0x020A, "joining");
+        }
+        let now = bench.now;
+        let refused = bench.server.attach(now, &mut bench.memory, of(stranger, 0, 1));
+        assert_eq!(refused.unwrap_err().reason, Refusal::AnotherUser);
+    }
+    bench.pdu(ann, &Request::Command(Cdb::ready().request(1, 10)), &[]);
+    assert!(bench.wire(ann).end_of(1).is_some() && !bench.wire(ann).closed);
+
+    bench.attach(of(Some("ann"), tsih, 2)).unwrap();
+    bench.attach(of(Some("ann"), 0, 1)).unwrap();
+    assert!(bench.wire(ann).closed, "her own login takes its place");
+    assert_eq!(bench.server.session_count(), 1);
+}
+
+#[test]
+fn a_session_from_before_there_were_users_is_anyones() {
+    let mut bench = Bench::new();
+    let old = bench.attach(of(None, 0, 1)).unwrap();
+    bench.attach(of(Some("ann"), 0, 1)).unwrap();
+    assert!(bench.wire(old).closed);
+}
+
+#[test]
+fn a_login_that_waits_for_its_session_is_its_users() {
+    let mut bench = Bench::new();
+    bench.memory.slow = true;
+    let old = bench.attach(of(Some("ann"), 0, 1)).unwrap();
+    bench.read(old, 1, 0, 1);
+    let now = bench.now;
+    let ann = bench.server.attach(now, &mut bench.memory, of(Some("ann"), 0, 1)).unwrap();
+    let held = std::mem::take(&mut bench.memory.answers);
+    let eve = bench.server.attach(now, &mut bench.memory, of(Some("eve"), 0, 1));
+    assert_eq!(eve.unwrap_err().reason, Refusal::AnotherUser);
+    bench.memory.answers = held;
+    bench.turn();
+    assert_eq!((bench.server.output_len(ann), bench.server.closing(ann)), (48, None));
 }

@@ -3,7 +3,9 @@
 use super::bench::{Cdb, logged_in};
 use super::{Bench, backend::BLOCK};
 use crate::login::Parameters;
-use crate::pdu::{NO_TAG, Request, Response, TaskFunction, TaskOutcome, TaskRequest};
+use crate::pdu::{
+    CommandRequest, NO_TAG, Request, Response, TaskFunction, TaskOutcome, TaskRequest,
+};
 use crate::server::{ConnectionId, Function, ServerConfig};
 
 fn function(bench: &mut Bench, id: ConnectionId, function: u8, referenced: u32) -> TaskRequest {
@@ -285,4 +287,30 @@ fn a_reset_ends_the_tasks_of_all_sessions() {
     assert!(bench.wire(id).closed && bench.wire(other).closed, "a cold reset ends all sessions");
     assert!(matches!(bench.wire(id).last(), Some(Response::Task(_))));
     assert!(bench.memory.open.is_empty());
+}
+
+/// LUN 0 by flat space addressing.
+const FLAT: [u8; 8] = [0x40, 0, 0, 0, 0, 0, 0, 0];
+
+#[test]
+fn a_unit_is_the_same_in_every_form_of_its_lun() {
+    for (of_task, of_function) in [(FLAT, [0; 8]), ([0; 8], FLAT)] {
+        for code in [1, 2, 4, 5] {
+            let mut bench = Bench::new();
+            let id = bench.login(Parameters { immediate_data: false, ..Parameters::default() });
+            let request = CommandRequest { lun: of_task, ..bench.command(id, 1, Cdb::write(0, 1)) };
+            bench.pdu(id, &Request::Command(request), &[]);
+            // Early: what it waits for is missing.
+            let early = CommandRequest { lun: of_task, ..Cdb::ready().request(2, 12) };
+            bench.pdu(id, &Request::Command(early), &[]);
+            bench.wire(id).cmd_sn = 13;
+            let request = TaskRequest { lun: of_function, ..function(&mut bench, id, code, 1) };
+            bench.pdu(id, &Request::Task(request), &[]);
+            assert_eq!(outcome(&mut bench, id), Some(TaskOutcome::Complete), "{code}");
+            assert_eq!(bench.memory.slots_in_use(), 0, "{code}: its data is waited for");
+            bench.pdu(id, &Request::Command(Cdb::ready().request(3, 11)), &[]);
+            assert!(bench.wire(id).end_of(3).is_some());
+            assert_eq!(bench.wire(id).end_of(2).is_some(), code == 1, "{code}: the early one");
+        }
+    }
 }

@@ -1,19 +1,20 @@
-//! When the driver dies, or is to serve other arrays: the successor, and what if there is none.
+//! When the driver dies, or is to serve something else: the successor, and what if there is none.
 //!
 //! Until the fence has come nothing of a dead driver is repeated, answered or reused, however often
 //! its successor fails to start. A target without a driver goes on trying to get one.
 
 use std::sync::mpsc::Sender;
 
-use outboard_disk::DiskKind;
 use outboard_scsi::Lun;
 use outboard_slots::Time;
 
 use super::Target;
-use crate::config::Array;
+use super::pauses::Pauses;
 use crate::io::mailbox::Post;
+use crate::io::plan::Serves;
 use crate::io::reservations::StateError;
 use crate::io::supervisor::{self, DEATHS_MAX, Leave, Pause, Running, StartError, Started};
+use crate::report::{Kind, Report, TASKS_NAMED, hex, now_ms};
 use crate::status::DriverState;
 
 /// How long a driver may take to run empty before it is replaced all the same, ns.
@@ -32,8 +33,11 @@ pub(super) struct Supervision {
     pub(super) restarts: u64,
     pub(super) violations: u64,
     pub(super) last_reason: Option<String>,
+    pub(super) pauses: Pauses,
     /// in a row, without a completed task between
     deaths: usize,
+    /// deaths by its own fault, in a row
+    faults: usize,
     /// tasks completed when the present incarnation started
     completed_before: u64,
     /// when it started
@@ -45,10 +49,19 @@ pub(super) struct Supervision {
     again: Option<Time>,
 }
 
+/// Why a driver is given up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Lost {
+    /// its process has ended: it crashed, or somebody killed it
+    Ended,
+    /// it runs and cannot go on: it says so, hangs, or answers what cannot be
+    AtFault(Kind),
+}
+
 /// A replacement that was asked for.
 #[derive(Debug)]
 pub(super) struct Replacement {
-    units: Vec<(u16, Array)>,
+    serves: Serves,
     done: Sender<Result<Vec<String>, String>>,
     give_up: Time,
     step: Step,
@@ -58,9 +71,9 @@ pub(super) struct Replacement {
 enum Step {
     /// the driver runs empty
     Held,
-    /// the successor is on its way; these were the arrays before
-    UnderWay(Vec<(u16, Array)>),
-    /// it cannot serve the new arrays, for this reason: the old ones come back
+    /// the successor is on its way; this was served before
+    UnderWay(Serves),
+    /// it cannot serve what is new, for this reason: what was before comes back
     Undoing(String),
 }
 
@@ -72,7 +85,9 @@ impl Supervision {
             restarts: 0,
             violations: 0,
             last_reason: None,
+            pauses: Pauses::default(),
             deaths: 0,
+            faults: 0,
             completed_before: 0,
             since: None,
             lost_at: Time::ZERO,
@@ -98,7 +113,7 @@ impl Target {
     }
 
     /// The driver is dead or unfit: fence it and start its successor.
-    pub(super) fn lose(&mut self, now: Time, reason: String, post: &Post, index: usize) {
+    pub(super) fn lose(&mut self, now: Time, why: Lost, reason: String, post: &Post, index: usize) {
         let Some(running) = self.running.take() else { return };
         let supervision = &mut self.supervision;
         let completed = self.stack.counters().completed;
@@ -107,22 +122,62 @@ impl Target {
             true => supervision.deaths + 1,
             false => 1,
         };
+        // One that fails again and again keeps the machine busy with its restarts, whatever it does
+        // between.
+        supervision.faults = match (why, lived) {
+            (Lost::Ended, true) => 0,
+            (Lost::Ended, false) => supervision.faults,
+            (Lost::AtFault(_), true) => 1,
+            (Lost::AtFault(_), false) => supervision.faults + 1,
+        };
         supervision.violations = self.stack.counters().violations;
         supervision.state = DriverState::Replacing;
         supervision.lost_at = now;
+        supervision.pauses.lost(now);
         tracing::warn!(target = self.name, pid = running.driver.pid(), reason, "driver lost");
         supervision.last_reason = Some(reason);
+        let leave = Leave::Killed { deaths: supervision.deaths.max(supervision.faults) };
+        let kind = match why {
+            Lost::Ended => Kind::Ended,
+            Lost::AtFault(kind) => kind,
+        };
+        let report = self.death_report(kind, &running, now);
         self.stack.driver_lost();
-        let leave = Leave::Killed { deaths: supervision.deaths };
-        self.begin_replacing(Some(running), leave, post, index);
+        self.begin_replacing(Some((running, Some(report))), leave, post, index);
     }
 
-    fn begin_replacing(&mut self, old: Option<Running>, leave: Leave, post: &Post, index: usize) {
+    /// What is known of a death before the process is looked at.
+    fn death_report(&self, kind: Kind, running: &Running, now: Time) -> Box<Report> {
+        let (driver, supervision) = (&running.driver, &self.supervision);
+        let tasks = self.stack.last_tasks(TASKS_NAMED);
+        Box::new(Report {
+            at_ms: now_ms(),
+            target: self.name.clone(),
+            identifier: driver.manifest().identifier.clone(),
+            version: driver.manifest().version.clone(),
+            pid: driver.pid(),
+            kind,
+            reason: supervision.last_reason.clone().unwrap_or_default(),
+            lived_ms: supervision.since.map(|since| now.since(since).as_millis() as u64),
+            deaths: supervision.deaths as u64,
+            tasks_in_driver: self.stack.in_driver() as u64,
+            tasks: tasks.into_iter().map(Into::into).collect(),
+            ..Report::default()
+        })
+    }
+
+    fn begin_replacing(
+        &mut self,
+        old: Option<(Running, Option<Box<Report>>)>,
+        leave: Leave,
+        post: &Post,
+        index: usize,
+    ) {
         if let Some(replacement) = &mut self.replacement
             && let Step::Held = replacement.step
         {
-            // Whatever the reason, the successor has the new units.
-            let before = std::mem::replace(&mut self.plan.units, replacement.units.clone());
+            // Whatever the reason, the successor has what is new.
+            let before = std::mem::replace(&mut self.plan.serves, replacement.serves.clone());
             replacement.step = Step::UnderWay(before);
         }
         self.supervision.is_starting = true;
@@ -135,16 +190,13 @@ impl Target {
     pub fn driver_started(&mut self, now: Time, started: Started, post: &Post, index: usize) {
         self.supervision.is_starting = false;
         // One that did not come up may have touched them: they are fenced with the others.
-        for (_, array) in &self.plan.units {
-            for member in &array.members {
-                if let DiskKind::File { path, .. } = &member.kind
-                    && !self.paths.contains(path)
-                {
-                    self.paths.push(path.clone());
-                }
+        for path in self.plan.serves.paths() {
+            if !self.paths.contains(&path) {
+                self.paths.push(path);
             }
         }
         let Started { result, drained, pause } = started;
+        self.supervision.pauses.tried(&pause);
         if drained.is_some() {
             self.drained = drained;
         }
@@ -175,15 +227,15 @@ impl Target {
             (Err(failed), Some(mut replacement)) => {
                 if let Step::UnderWay(before) = replacement.step {
                     let reason = failed.reason;
-                    tracing::error!(target = self.name, reason, "goes on with the arrays before");
-                    self.plan.units = before;
+                    tracing::error!(target = self.name, reason, "goes on with what was before");
+                    self.plan.serves = before;
                     replacement.step = Step::Undoing(reason);
                     self.replacement = Some(replacement);
                     let leave = Leave::Killed { deaths: 1 };
-                    self.begin_replacing(failed.running.map(|r| *r), leave, post, index);
+                    self.begin_replacing(failed.running.map(|r| (*r, None)), leave, post, index);
                 } else {
                     if let Step::Undoing(reason) = replacement.step {
-                        let now = "and the arrays before cannot be served again now";
+                        let now = "and what was before cannot be served again now";
                         let _ = replacement.done.send(Err(format!("{reason}; {now}")));
                     }
                     self.start_failed(now, failed, post, index);
@@ -224,13 +276,14 @@ impl Target {
         let waits = matches!(&self.replacement, Some(Replacement { step: Step::Held, .. }));
         self.stack.hold(waits);
         self.stack.driver_replaced(now);
+        self.tally.sweep(|slot| self.stack.holds(slot));
         for poison in self.stack.poison() {
             tracing::error!(
                 target = self.name,
                 lun = poison.lun,
                 initiator = poison.initiator,
                 tag = poison.tag,
-                cdb = ?poison.cdb.get(..usize::from(poison.cdb_len)).unwrap_or(&poison.cdb),
+                cdb = hex(&poison.cdb),
                 deaths = poison.deaths,
                 "a command ended with HARDWARE ERROR: each driver that had it died"
             );
@@ -240,6 +293,7 @@ impl Target {
         supervision.restarts += 1;
         supervision.completed_before = self.stack.counters().completed;
         supervision.since = Some(now);
+        supervision.pauses.taken_over(now, supervision.completed_before, self.stack.in_use() == 0);
         let total = now.since(supervision.lost_at);
         tracing::info!(
             target = self.name,
@@ -286,17 +340,17 @@ impl Target {
             supervision.again = Some(now.plus_nanos(FENCE_AGAIN_NS));
             return;
         }
-        if running.is_some()
-            || (supervision.deaths <= DEATHS_MAX && supervision.state != DriverState::Failed)
-        {
+        if supervision.deaths <= DEATHS_MAX && supervision.state != DriverState::Failed {
             let leave = Leave::Killed { deaths: supervision.deaths };
-            return self.begin_replacing(running.map(|r| *r), leave, post, index);
+            return self.begin_replacing(running.map(|r| (*r, None)), leave, post, index);
         }
+        supervisor::end_unwanted(running);
         supervision.again = Some(now.plus_nanos(START_AGAIN_NS));
         if supervision.state != DriverState::Failed {
             supervision.state = DriverState::Failed;
             self.stack.hold(false);
             self.stack.driver_gone_for_good();
+            self.tally.sweep(|slot| self.stack.holds(slot));
         }
     }
 
@@ -307,11 +361,11 @@ impl Target {
         }
     }
 
-    /// Serves other arrays from now on: the driver runs empty, then its successor has them.
+    /// Serves something else from now on: the driver runs empty, then its successor has it.
     pub fn replace(
         &mut self,
         now: Time,
-        units: Vec<(u16, Array)>,
+        serves: Serves,
         done: Sender<Result<Vec<String>, String>>,
     ) {
         if self.replacement.is_some() {
@@ -320,7 +374,7 @@ impl Target {
         }
         let give_up = now.plus_nanos(RUN_EMPTY_NS);
         self.stack.hold(true);
-        self.replacement = Some(Replacement { units, done, give_up, step: Step::Held });
+        self.replacement = Some(Replacement { serves, done, give_up, step: Step::Held });
     }
 
     pub(super) fn go_on_with_replacement(&mut self, now: Time, post: &Post, index: usize) {
@@ -331,6 +385,7 @@ impl Target {
         }
         let old = self.running.take();
         self.supervision.lost_at = now;
+        self.supervision.pauses.lost(now);
         self.supervision.state = DriverState::Replacing;
         self.supervision.deaths = 0;
         let leave = match empty {
@@ -343,7 +398,7 @@ impl Target {
                 Leave::Killed { deaths: 1 }
             }
         };
-        self.begin_replacing(old, leave, post, index);
+        self.begin_replacing(old.map(|old| (old, None)), leave, post, index);
     }
 }
 

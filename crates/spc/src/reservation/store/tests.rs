@@ -102,6 +102,26 @@ fn a_torn_first_write_is_no_state_and_two_bad_records_are_damage() {
 }
 
 #[test]
+fn a_sequence_number_without_a_next_one_is_refused() {
+    let good = image(5).encode();
+    for sequence in [0, 1 << 63, u64::MAX] {
+        let bad = image(sequence).encode();
+        let alone = Image::newest(&bad);
+        assert!(matches!(alone, Err(SpcError::StateSequence(n)) if n == sequence), "{alone:?}");
+        for file in [file(&bad, &good), file(&good, &bad)] {
+            let restored = Reservations::default().restore(&file, Lun::ZERO, "0001");
+            assert!(matches!(restored, Err(SpcError::StateSequence(n)) if n == sequence));
+        }
+    }
+    // The largest that is taken has a next one.
+    let last = image((1 << 63) - 1).encode();
+    let mut state = Reservations::default();
+    state.restore(&last, Lun::ZERO, "0001").unwrap();
+    state.journal.note_change();
+    assert!(state.take_change(Lun::ZERO, "0001").is_some());
+}
+
+#[test]
 fn records_alternate_and_a_lost_one_is_written_again() {
     let mut state = Reservations::default();
     state.journal.note_change();
@@ -145,7 +165,7 @@ fn the_newest_record_is_not_overwritten_after_a_restart() {
 proptest! {
     #[test]
     fn round_trips(
-        sequence: u64, persist: bool, serial in "[ -~]{0,128}", kind in 0_u8..9, holder: prop::sample::Index,
+        sequence in 1_u64..1 << 63, persist: bool, serial in "[ -~]{0,128}", kind in 0_u8..9, holder: prop::sample::Index,
         registrations in prop::collection::vec(("[a-z.:,0-9]{1,255}", any::<(u64, u16)>()), 1..20),
     ) {
         let mut registrations: Vec<_> = registrations

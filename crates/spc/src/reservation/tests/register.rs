@@ -148,6 +148,51 @@ fn the_table_is_bounded() {
 }
 
 #[test]
+fn a_list_names_each_port_once_and_not_too_many() {
+    let mut rig = rig();
+    let a = rig.a;
+    rig.register(rig.b, KB);
+    let upper = "iqn.2026-01.example:B";
+    for twice in [[B, B], [&B.replace(":b", ":B"), B], [&upper.to_lowercase(), upper]] {
+        let list = ids(&twice);
+        let list = ParameterList { transport_ids: Some(&list), ..list_of(KA) };
+        assert_eq!(rig.out_with(a, Out::Register, 0, &list), field(28, None), "{twice:?}");
+    }
+    assert_eq!(rig.keys(), [KB]);
+    // A device and one of its ports are two.
+    let list = ids(&["iqn.2026-01.example:b", B]);
+    let list = ParameterList { transport_ids: Some(&list), ..list_of(KA) };
+    assert_eq!(rig.out_with(a, Out::Register, 0, &list), Ok(vec![]));
+
+    rig.out(a, Out::Register, WE, KA, 0).unwrap();
+    let names: Vec<String> = (0..=TRANSPORT_IDS_MAX).map(|n| format!("iqn.x,i,0x{n:x}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let most = ids(&names[..TRANSPORT_IDS_MAX]);
+    let most = ParameterList { transport_ids: Some(&most), ..list_of(KA) };
+    let more = ids(&names);
+    let more = ParameterList { transport_ids: Some(&more), ..list_of(KA) };
+    let full = Err(Refused(Sense::INSUFFICIENT_REGISTRATION_RESOURCES));
+    assert_eq!(rig.out_with(a, Out::Register, 0, &more), full);
+    assert_eq!(rig.keys(), [KB], "all or none");
+    assert_eq!(rig.out_with(a, Out::Register, 0, &most), Ok(vec![]));
+    assert_eq!(rig.keys().len(), 2 + TRANSPORT_IDS_MAX);
+}
+
+#[test]
+fn a_node_has_a_share_of_the_table() {
+    let mut rig = rig();
+    let (a, b) = (rig.a, rig.b);
+    let registrations = &mut rig.target.unit_mut(Lun::ZERO).unwrap().reservations.registrations;
+    registrations.extend((0..NODE_REGISTRATIONS_MAX).map(|n| {
+        let initiator_port = format!("iqn.2026-01.EXAMPLE:a,i,0x{n:x}");
+        Registration::new(Nexus { initiator_port, target_port: 1 }, 1)
+    }));
+    let full = Err(Refused(Sense::INSUFFICIENT_REGISTRATION_RESOURCES));
+    assert_eq!(rig.out_with(a, Out::Register, 0, &list_of(KA)), full);
+    assert_eq!(rig.out_with(b, Out::Register, 0, &list_of(KB)), Ok(vec![]), "another node");
+}
+
+#[test]
 fn aptpl_needs_a_place() {
     let mut rig = rig();
     let a = rig.a;

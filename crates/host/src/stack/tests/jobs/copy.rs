@@ -6,7 +6,7 @@ use outboard_scsi::command::{PersistentReserveOutAction as Out, ReceiveCopyActio
 use outboard_scsi::copy::{Cscd, ListIdUsage, Segment, encode};
 use outboard_scsi::{Lun, Sense, Status};
 
-use super::super::super::{Accepted, Command, Function};
+use super::super::super::{Accepted, Answer, Command, Function};
 use super::super::{Bench, cookies, sense};
 use super::{BLOCK, Disks, two_units};
 
@@ -258,37 +258,128 @@ fn a_piece_that_others_aborted_is_copied_again() {
     bench.assert_conserved();
 }
 
+/// A command of a nexus to LUN 4; the answers of the turn after it.
+fn to_destination(bench: &mut Bench, nexus: usize, cdb: build::Cdb, list: &[u8]) -> Vec<Answer> {
+    let command = Command {
+        nexus: bench.nexuses[nexus],
+        lun: Lun::new(4).unwrap().encode(),
+        cdb: cdb.as_slice(),
+        attribute: Simple,
+        tag: 5,
+        expected: list.len() as u64,
+        cookie: 5,
+    };
+    match bench.stack.submit(bench.now, &command) {
+        Accepted::Slot { slot, offset, .. } => {
+            bench.driver.memory().write(offset, list).unwrap();
+            bench.stack.ready(slot, Simple);
+            bench.turn()
+        }
+        // The unit attention of its reset.
+        Accepted::Answered(answer) => vec![answer],
+        Accepted::Full => panic!("no slot"),
+    }
+}
+
+/// PERSISTENT RESERVE OUT to LUN 4.
+fn reserve(bench: &mut Bench, nexus: usize, action: Out, kind: u8, keys: [u8; 2]) -> Vec<Answer> {
+    let mut list = vec![0; 24];
+    (list[7], list[15]) = (keys[0], keys[1]);
+    to_destination(bench, nexus, build::persistent_reserve_out(action, kind, 24), &list)
+}
+
+/// Nexus 0 holds LUN 4 and copies to it from LUN 3; its write is the driver's, or, if `waits`, about
+/// to be.
+fn writing(waits: bool) -> (Bench, Disks) {
+    let (mut bench, mut disks) = bench();
+    for nexus in 0..2 {
+        to_destination(&mut bench, nexus, build::test_unit_ready(), &[]);
+        let key = nexus as u8 + 1;
+        let answers = reserve(&mut bench, nexus, Out::Register, 0, [0, key]);
+        assert_eq!(answers[0].status, Status::Good);
+    }
+    reserve(&mut bench, 0, Out::Reserve, 1, [1, 0]);
+    send(&mut bench, 1, &[segment((3, 0), (4, 0), 8)]);
+    bench.turn();
+    disks.execute(&mut bench);
+    bench.stack.hold(waits);
+    bench.turn();
+    bench.stack.hold(false);
+    assert_eq!(bench.driver.oldest().is_none(), waits);
+    (bench, disks)
+}
+
+/// Confirms what the driver is asked for.
+fn confirm(bench: &mut Bench) {
+    for request in bench.stack.requests(&bench.driver) {
+        bench.stack.confirmed(request.id);
+    }
+}
+
+#[test]
+fn who_is_preempted_with_abort_writes_no_more_by_a_copy() {
+    let (mut bench, mut disks) = writing(false);
+    assert!(reserve(&mut bench, 1, Out::PreemptAndAbort, 1, [2, 1]).is_empty(), "it goes on");
+    confirm(&mut bench);
+    assert!(bench.turn().is_empty(), "the copy's write may still land");
+    disks.execute(&mut bench);
+    let mut answers = bench.turn();
+    answers.append(&mut bench.turn());
+    let [copied, preempted] = [1, 5].map(|cookie| answers.iter().find(|a| a.cookie == cookie));
+    assert_eq!(preempted.unwrap().status, Status::Good);
+    // The write was the whole of it.
+    assert_eq!(copied.unwrap().status, Status::Good);
+    let told = to_destination(&mut bench, 0, build::test_unit_ready(), &[]);
+    assert_eq!(sense(&told[0]), Sense::REGISTRATIONS_PREEMPTED, "no command of its was cleared");
+    bench.assert_conserved();
+}
+
+#[test]
+fn what_a_copy_was_about_to_write_is_judged_anew() {
+    let (mut bench, mut disks) = writing(true);
+    let before = disks.blocks(4, 0, 8).to_vec();
+    let mut answers = reserve(&mut bench, 1, Out::PreemptAndAbort, 1, [2, 1]);
+    answers.append(&mut disks.run(&mut bench));
+    assert_eq!(disks.blocks(4, 0, 8), before, "its nexus may not write any more");
+    assert_eq!(answers.iter().find(|a| a.cookie == 5).unwrap().status, Status::Good);
+    let copied = answers.iter().find(|a| a.cookie == 1).unwrap();
+    assert_eq!(sense(copied), Sense::THIRD_PARTY_DEVICE_FAILURE.with_segment(0));
+    bench.assert_conserved();
+}
+
+#[test]
+fn a_reset_of_the_destination_waits_for_what_a_copy_writes_there() {
+    let (mut bench, mut disks) = writing(false);
+    bench.stack.manage(bench.now, Function::LogicalUnitReset { lun: 4 }, Some(7));
+    confirm(&mut bench);
+    bench.turn();
+    assert!(bench.stack.managed().is_empty(), "the copy's write may still land");
+    disks.execute(&mut bench);
+    let answers = bench.turn();
+    assert_eq!(bench.stack.managed().len(), 1);
+    assert_eq!((cookies(&answers), answers[0].status), (vec![1], Status::Good));
+    bench.assert_conserved();
+}
+
+#[test]
+fn a_write_that_was_aborted_with_its_copy_is_judged_anew_after_a_restart() {
+    let (mut bench, mut disks) = writing(false);
+    let before = disks.blocks(4, 0, 8).to_vec();
+    assert!(reserve(&mut bench, 1, Out::PreemptAndAbort, 1, [2, 1]).is_empty());
+    bench.restart();
+    let answers = disks.run(&mut bench);
+    assert_eq!(disks.blocks(4, 0, 8), before, "its nexus may not write any more");
+    assert!(answers.iter().any(|a| a.cookie == 5 && a.status == Status::Good));
+    bench.assert_conserved();
+}
+
 #[test]
 fn a_reservation_of_another_nexus_forbids_it() {
     let (mut bench, mut disks) = bench();
-    let mut register = vec![0; 24];
-    register[15] = 1;
-    let cdb = build::persistent_reserve_out(Out::Register, 0, 24);
-    let command = |bench: &mut Bench, cdb: build::Cdb, list: &[u8]| {
-        let command = Command {
-            nexus: bench.nexuses[1],
-            lun: Lun::new(4).unwrap().encode(),
-            cdb: cdb.as_slice(),
-            attribute: Simple,
-            tag: 5,
-            expected: list.len() as u64,
-            cookie: 5,
-        };
-        match bench.stack.submit(bench.now, &command) {
-            Accepted::Slot { slot, offset, .. } => {
-                bench.driver.memory().write(offset, list).unwrap();
-                bench.stack.ready(slot, Simple);
-                bench.turn();
-            }
-            // The unit attention of its reset.
-            other => assert!(matches!(other, Accepted::Answered(_))),
-        }
-    };
-    command(&mut bench, build::test_unit_ready(), &[]);
-    command(&mut bench, cdb, &register);
-    register.swap(7, 15);
+    to_destination(&mut bench, 1, build::test_unit_ready(), &[]);
+    reserve(&mut bench, 1, Out::Register, 0, [0, 1]);
     // Write exclusive: others may read.
-    command(&mut bench, build::persistent_reserve_out(Out::Reserve, 1, 24), &register);
+    reserve(&mut bench, 1, Out::Reserve, 1, [1, 0]);
     send(&mut bench, 1, &[segment((4, 0), (3, 0), 1), segment((3, 0), (4, 0), 1)]);
     let answers = disks.run(&mut bench);
     assert_eq!(sense(&answers[0]), Sense::THIRD_PARTY_DEVICE_FAILURE.with_segment(1));

@@ -243,3 +243,57 @@ fn a_failure_leaves_the_unit_in_failure_mode() {
         bench.assert_conserved();
     }
 }
+
+fn forget_key(bench: &mut Bench, cookie: u64, immediate: bool) {
+    let lun = outboard_scsi::Lun::new(3).unwrap();
+    bench.stack.target_mut().set_encrypted(lun, true);
+    let cdb = build::sanitize(SanitizeAction::CryptographicErase, immediate, 0);
+    let accepted = bench.submit(0, cookie, cdb, 0, Simple);
+    let Accepted::Slot { slot, len: 0, .. } = accepted else { panic!("{accepted:?}") };
+    bench.stack.ready(slot, Simple);
+}
+
+#[test]
+fn a_key_is_replaced_by_the_caller_and_the_command_waits_for_it() {
+    for replaced in [true, false] {
+        let (mut bench, disks) = bench();
+        bench.read(1);
+        bench.turn();
+        forget_key(&mut bench, 2, false);
+        assert!(bench.turn().is_empty());
+        assert_eq!(bench.stack.erasures(), [0; 0], "the read is still on its way");
+        bench.driver.good(&[1]);
+        assert_eq!(cookies(&bench.turn()), [1]);
+        assert_eq!(bench.stack.erasures(), [3]);
+        assert!(bench.turn().is_empty() && disks.log.is_empty());
+        assert!(told(&mut bench, 1, build::read_10(0, 1)).key == SenseKey::NotReady);
+        // A death on the way is what the caller does anyway.
+        bench.restart();
+        assert_eq!(bench.stack.erasures(), [3]);
+        bench.stack.erased(3, replaced);
+        assert_eq!(bench.stack.erasures(), [0; 0]);
+        let answers = bench.turn();
+        assert_eq!(cookies(&answers), [2]);
+        assert_eq!(is_ready(&mut bench), replaced);
+        match replaced {
+            true => assert_eq!(answers[0].status, Status::Good),
+            false => assert_eq!(sense(&answers[0]), Sense::SANITIZE_COMMAND_FAILED),
+        }
+        bench.assert_conserved();
+    }
+}
+
+#[test]
+fn a_key_is_replaced_after_the_answer_if_that_is_asked_for() {
+    let (mut bench, _) = bench();
+    forget_key(&mut bench, 1, true);
+    let answers = bench.turn();
+    assert_eq!((cookies(&answers), answers[0].status), (vec![1], Status::Good));
+    assert!(!is_ready(&mut bench));
+    bench.stack.erased(7, true);
+    bench.turn();
+    assert_eq!(bench.stack.erasures(), [3], "another unit's key is another key");
+    bench.stack.erased(3, true);
+    assert!(bench.turn().is_empty() && is_ready(&mut bench));
+    bench.assert_conserved();
+}

@@ -10,31 +10,34 @@ use outboard_disk::units::{format_duration, format_size, parse_duration, parse_s
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::nearest::nearest;
-use super::problem::{At, Found};
+use crate::nearest::nearest;
+use crate::problem::{At, Found};
 
 /// Problems that are kept; a file with more is probably no configuration.
 const MAX_PROBLEMS: usize = 50;
 
 /// Where problems go.
-#[derive(Default)]
-pub(super) struct Problems(RefCell<Vec<Found>>);
+#[derive(Debug, Default)]
+pub struct Problems(RefCell<Vec<Found>>);
 
 impl Problems {
-    pub(super) fn add(&self, found: Found) {
+    /// One more.
+    pub fn add(&self, found: Found) {
         let mut list = self.0.borrow_mut();
         if list.len() < MAX_PROBLEMS {
             list.push(found);
         }
     }
 
-    pub(super) fn into_vec(self) -> Vec<Found> {
+    /// All of them, in the order they were found.
+    pub fn into_vec(self) -> Vec<Found> {
         self.0.into_inner()
     }
 }
 
 /// Why a value is none: rule and mend.
-pub(super) struct Fault {
+#[derive(Debug)]
+pub struct Fault {
     rule: String,
     mend: String,
     /// where, if it is only a part of the value
@@ -42,27 +45,30 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    pub(super) fn new(rule: impl Into<String>, mend: impl Into<String>) -> Self {
+    /// Rule and mend.
+    pub fn new(rule: impl Into<String>, mend: impl Into<String>) -> Self {
         Self { rule: rule.into(), mend: mend.into(), at: None }
     }
 
-    pub(super) fn with_mend(self, mend: impl Into<String>) -> Self {
+    /// The same rule with another mend.
+    pub fn with_mend(self, mend: impl Into<String>) -> Self {
         Self { mend: mend.into(), ..self }
     }
 
     /// The same of a key inside of the value.
-    pub(super) fn of(self, key: &str) -> Self {
+    pub fn of(self, key: &str) -> Self {
         Self { rule: format!("{key} {}", self.rule), ..self }
     }
 
     /// What is wrong with something said on the command line.
-    pub(super) fn found(self, at: At) -> Found {
+    pub fn found(self, at: At) -> Found {
         Found::new(at, "", self.rule, self.mend)
     }
 }
 
 /// A table that is being read.
-pub(super) struct Section<'r, 't> {
+#[derive(Debug)]
+pub struct Section<'r, 't> {
     problems: &'r Problems,
     path: String,
     span: Range<usize>,
@@ -71,11 +77,12 @@ pub(super) struct Section<'r, 't> {
 }
 
 /// A value that is being read.
-#[derive(Clone, Copy)]
-pub(super) struct Value<'r, 't>(&'r Spanned<DeValue<'t>>);
+#[derive(Clone, Copy, Debug)]
+pub struct Value<'r, 't>(&'r Spanned<DeValue<'t>>);
 
 impl<'r, 't> Section<'r, 't> {
-    pub(super) fn new(
+    /// A table at `span`, which messages call `path`.
+    pub fn new(
         problems: &'r Problems,
         path: impl Into<String>,
         table: &'r DeTable<'t>,
@@ -85,21 +92,22 @@ impl<'r, 't> Section<'r, 't> {
     }
 
     /// Where the table begins.
-    pub(super) fn at(&self) -> At {
+    pub fn at(&self) -> At {
         At::Span(self.span.clone())
     }
 
     /// Where the value of a key is; the table itself if the key is not there.
-    pub(super) fn at_key(&self, key: &str) -> At {
+    pub fn at_key(&self, key: &str) -> At {
         self.value(key).map_or_else(|| self.at(), |value| value.at())
     }
 
-    pub(super) fn has(&self, key: &str) -> bool {
+    /// Whether the key is there.
+    pub fn has(&self, key: &str) -> bool {
         self.value(key).is_some()
     }
 
     /// A problem with a key.
-    pub(super) fn problem(&self, key: &str, rule: impl Into<String>, mend: impl Into<String>) {
+    pub fn problem(&self, key: &str, rule: impl Into<String>, mend: impl Into<String>) {
         self.add(Found::new(self.at_key(key), self.name(key), rule, mend));
     }
 
@@ -110,7 +118,7 @@ impl<'r, 't> Section<'r, 't> {
     }
 
     /// The value of a key, if it is there and right.
-    pub(super) fn get<T>(
+    pub fn get<T>(
         &mut self,
         key: &'static str,
         read: impl FnOnce(Value<'r, 't>) -> Result<T, Fault>,
@@ -128,7 +136,7 @@ impl<'r, 't> Section<'r, 't> {
     }
 
     /// The same into a place that has the default.
-    pub(super) fn set<T>(
+    pub fn set<T>(
         &mut self,
         into: &mut T,
         key: &'static str,
@@ -140,7 +148,7 @@ impl<'r, 't> Section<'r, 't> {
     }
 
     /// The value of a key that must be there.
-    pub(super) fn need<T>(
+    pub fn need<T>(
         &mut self,
         key: &'static str,
         mend: &str,
@@ -158,7 +166,7 @@ impl<'r, 't> Section<'r, 't> {
     }
 
     /// The table below a key; an empty one if the key is not there.
-    pub(super) fn section(&mut self, key: &'static str) -> Self {
+    pub fn section(&mut self, key: &'static str) -> Self {
         self.asked.push(key);
         let mut section = Section {
             problems: self.problems,
@@ -178,7 +186,7 @@ impl<'r, 't> Section<'r, 't> {
     }
 
     /// The tables of an array of tables, `[[key]]`.
-    pub(super) fn sections(&mut self, key: &'static str) -> Vec<Self> {
+    pub fn sections(&mut self, key: &'static str) -> Vec<Self> {
         self.asked.push(key);
         let Some(value) = self.value(key) else { return Vec::new() };
         let mend = format!("write [[{}]] above each", self.name(key));
@@ -204,7 +212,7 @@ impl<'r, 't> Section<'r, 't> {
     }
 
     /// Refuses the keys that nobody asked for.
-    pub(super) fn finish(self) {
+    pub fn finish(self) {
         for (key, _) in self.table.into_iter().flat_map(DeTable::iter) {
             let name: &str = key.get_ref();
             if self.asked.contains(&name) {
@@ -240,16 +248,18 @@ impl<'r, 't> Section<'r, 't> {
 }
 
 impl<'r, 't> Value<'r, 't> {
-    pub(super) fn of(value: &'r Spanned<DeValue<'t>>) -> Self {
+    /// What the parser gave.
+    pub fn of(value: &'r Spanned<DeValue<'t>>) -> Self {
         Self(value)
     }
 
-    pub(super) fn at(self) -> At {
+    /// Where it is.
+    pub fn at(self) -> At {
         At::Span(self.0.span())
     }
 
     /// Any text.
-    pub(super) fn text(self) -> Result<&'r str, Fault> {
+    pub fn text(self) -> Result<&'r str, Fault> {
         match self.0.get_ref() {
             DeValue::String(text) => Ok(text),
             _ => Err(Fault::new("is text", "put it between quotation marks")),
@@ -257,14 +267,15 @@ impl<'r, 't> Value<'r, 't> {
     }
 
     /// Text that means something.
-    pub(super) fn parse<T, E: Into<Fault>>(
+    pub fn parse<T, E: Into<Fault>>(
         self,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<T, Fault> {
         parse(self.text()?).map_err(Into::into)
     }
 
-    pub(super) fn flag(self) -> Result<bool, Fault> {
+    /// True or false.
+    pub fn flag(self) -> Result<bool, Fault> {
         match self.0.get_ref() {
             DeValue::Boolean(value) => Ok(*value),
             _ => Err(Fault::new("is true or false", "write it without quotation marks")),
@@ -272,7 +283,7 @@ impl<'r, 't> Value<'r, 't> {
     }
 
     /// A whole number.
-    pub(super) fn count<T>(self, range: RangeInclusive<T>) -> Result<T, Fault>
+    pub fn count<T>(self, range: RangeInclusive<T>) -> Result<T, Fault>
     where
         T: TryFrom<u64> + PartialOrd + Display,
     {
@@ -289,7 +300,7 @@ impl<'r, 't> Value<'r, 't> {
     }
 
     /// Text, or a whole number as it stands.
-    pub(super) fn word(self) -> Result<String, Fault> {
+    pub fn word(self) -> Result<String, Fault> {
         match self.0.get_ref() {
             DeValue::String(text) => Ok(text.to_string()),
             DeValue::Integer(number) if number.radix() == 10 => Ok(number.as_str().to_owned()),
@@ -298,7 +309,7 @@ impl<'r, 't> Value<'r, 't> {
     }
 
     /// Bytes: a number, or text as `64Mi`.
-    pub(super) fn size(self, range: RangeInclusive<u64>) -> Result<u64, Fault> {
+    pub fn size(self, range: RangeInclusive<u64>) -> Result<u64, Fault> {
         let size = self.word().ok().and_then(|text| parse_size(&text));
         size.filter(|size| range.contains(size)).ok_or_else(|| {
             let (least, most) = (format_size(*range.start()), format_size(*range.end()));
@@ -310,7 +321,7 @@ impl<'r, 't> Value<'r, 't> {
     }
 
     /// A time as `15s`.
-    pub(super) fn duration(self, range: RangeInclusive<Duration>) -> Result<Duration, Fault> {
+    pub fn duration(self, range: RangeInclusive<Duration>) -> Result<Duration, Fault> {
         let duration = self.text().ok().and_then(parse_duration).map(Duration::from_nanos);
         duration.filter(|duration| range.contains(duration)).ok_or_else(|| {
             let shown = |d: &Duration| format_duration(u64::try_from(d.as_nanos()).unwrap_or(0));
@@ -321,7 +332,7 @@ impl<'r, 't> Value<'r, 't> {
     }
 
     /// A list, each entry with its place.
-    pub(super) fn list<T>(self, read: impl Fn(Self) -> Result<T, Fault>) -> Result<Vec<T>, Fault> {
+    pub fn list<T>(self, read: impl Fn(Self) -> Result<T, Fault>) -> Result<Vec<T>, Fault> {
         let DeValue::Array(items) = self.0.get_ref() else {
             return Err(Fault::new("is a list", "write it as [\"…\", \"…\"]"));
         };
@@ -334,15 +345,26 @@ impl<'r, 't> Value<'r, 't> {
     }
 
     /// The table, if it is one.
-    pub(super) fn table(self) -> Option<(&'r DeTable<'t>, Range<usize>)> {
+    pub fn table(self) -> Option<(&'r DeTable<'t>, Range<usize>)> {
         match self.0.get_ref() {
             DeValue::Table(table) => Some((table, self.0.span())),
             _ => None,
         }
     }
 
+    /// A table of anything, as JSON has it.
+    pub fn json(self) -> Result<serde_json::Value, Fault> {
+        match self.0.get_ref() {
+            DeValue::Table(table) => json_table(table),
+            _ => Err(Fault::new(
+                "is a table",
+                "write { key = \"value\" }, or [….options] above the keys",
+            )),
+        }
+    }
+
     /// The entries of a list, whatever they are.
-    pub(super) fn items(self) -> Result<impl Iterator<Item = Self>, Fault> {
+    pub fn items(self) -> Result<impl Iterator<Item = Self>, Fault> {
         match self.0.get_ref() {
             DeValue::Array(items) => Ok(items.iter().map(Value)),
             _ => Err(Fault::new("is a list", "write it as [ … ]")),
@@ -350,8 +372,39 @@ impl<'r, 't> Value<'r, 't> {
     }
 }
 
+fn json_table(table: &DeTable<'_>) -> Result<serde_json::Value, Fault> {
+    let mut map = serde_json::Map::new();
+    for (key, value) in table {
+        map.insert(key.get_ref().to_string(), json(value)?);
+    }
+    Ok(serde_json::Value::Object(map))
+}
+
+fn json(value: &Spanned<DeValue<'_>>) -> Result<serde_json::Value, Fault> {
+    let wrong = |rule: &str, mend: &str| Fault { at: Some(value.span()), ..Fault::new(rule, mend) };
+    Ok(match value.get_ref() {
+        DeValue::String(text) => text.to_string().into(),
+        DeValue::Boolean(value) => (*value).into(),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_err(|_| wrong("is a number of 64 bits", "write it as text"))?
+            .into(),
+        DeValue::Float(number) => number
+            .as_str()
+            .parse::<f64>()
+            .ok()
+            .and_then(serde_json::Number::from_f64)
+            .ok_or_else(|| wrong("is no number that JSON has", "write it as text"))?
+            .into(),
+        DeValue::Datetime(_) => {
+            return Err(wrong("is a date, which JSON has not", "write it as text"));
+        }
+        DeValue::Array(items) => items.iter().map(json).collect::<Result<Vec<_>, _>>()?.into(),
+        DeValue::Table(table) => json_table(table)?,
+    })
+}
+
 /// Words with commas, the last with `and`.
-pub(super) fn list(words: &[&str]) -> String {
+pub fn list(words: &[&str]) -> String {
     match words {
         [] => String::new(),
         [word] => (*word).to_owned(),

@@ -1,15 +1,15 @@
-//! What is wrong with a configuration: where, the rule, the mend.
+//! What is wrong with a file of settings: where, the rule, the mend.
 
 use std::fmt::{self, Write};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// Where something was said.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) enum At {
+pub enum At {
     /// nowhere: it is a default, or about the whole
     #[default]
     Whole,
@@ -20,14 +20,18 @@ pub(super) enum At {
 }
 
 /// A thing said where.
-pub(super) struct Found {
-    pub(super) at: At,
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// where
+    pub at: At,
     /// the key or flag
-    pub(super) key: String,
-    pub(super) rule: String,
-    pub(super) mend: String,
+    pub key: String,
+    /// what is wrong
+    pub rule: String,
+    /// what to write instead
+    pub mend: String,
     /// the line may hold a secret, whatever its key is called
-    pub(super) is_secret: bool,
+    pub is_secret: bool,
 }
 
 /// One thing that is wrong, or not advisable.
@@ -50,48 +54,9 @@ pub struct Problem {
     pub width: usize,
 }
 
-/// A configuration that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{path}: {source}; name a configuration file that this user may read", path = path.display())]
-    Read {
-        /// the file
-        path: PathBuf,
-        /// why
-        source: std::io::Error,
-    },
-    /// The file is larger than any configuration.
-    #[error("{path}: a configuration has at most {most} bytes; is it another file?", path = path.display())]
-    TooLong {
-        /// the file
-        path: PathBuf,
-        /// the bound
-        most: u64,
-    },
-    /// Its content, or the flags.
-    #[error("{}", render("error", path.as_deref(), problems))]
-    Wrong {
-        /// the file; none for flags
-        path: Option<PathBuf>,
-        /// all that was found, at least one
-        problems: Vec<Problem>,
-    },
-}
-
-impl ConfigError {
-    /// What was found in the content.
-    pub fn problems(&self) -> &[Problem] {
-        match self {
-            Self::Wrong { problems, .. } => problems,
-            _ => &[],
-        }
-    }
-}
-
 impl Found {
-    pub(super) fn new(
+    /// A thing that is wrong.
+    pub fn new(
         at: At,
         key: impl Into<String>,
         rule: impl Into<String>,
@@ -102,7 +67,7 @@ impl Found {
     }
 
     /// With line and column, from the text it was found in.
-    pub(super) fn locate(self, text: &str) -> Problem {
+    pub fn locate(self, text: &str) -> Problem {
         let Self { at, key, rule, mend, is_secret } = self;
         let mut problem =
             Problem { line: None, column: None, key, rule, mend, excerpt: String::new(), width: 0 };
@@ -143,8 +108,15 @@ fn floor(text: &str, index: usize) -> usize {
     index
 }
 
+/// With line and column, in the order of the text.
+pub fn locate(found: Vec<Found>, text: &str) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = found.into_iter().map(|found| found.locate(text)).collect();
+    problems.sort_by_key(|problem| (problem.line.unwrap_or(usize::MAX), problem.column));
+    problems
+}
+
 /// All problems, one after the other, each with its line if there is one. No line break at the end.
-pub(super) fn render(kind: &str, path: Option<&Path>, problems: &[Problem]) -> String {
+pub fn render(kind: &str, path: Option<&Path>, problems: &[Problem]) -> String {
     let mut out = String::new();
     for problem in problems {
         if !out.is_empty() {

@@ -1,7 +1,7 @@
 //! The known word that an unknown one was probably meant to be.
 
 /// The nearest of `known`, if near enough to be a slip of the finger.
-pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let plain = |s: &str| s.to_ascii_lowercase().replace('-', "_");
     let word = plain(word);
     let room = (word.chars().count() / 3).clamp(1, 3);

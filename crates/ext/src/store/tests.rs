@@ -1,0 +1,182 @@
+use super::*;
+use crate::package::FILE;
+use proptest::prelude::*;
+
+const WITHIN: Duration = Duration::from_millis(50);
+
+/// A package whose program says its version.
+pub(crate) fn package(folder: &Path, version: &str) -> Package {
+    use std::os::unix::fs::PermissionsExt;
+    fs::create_dir_all(folder.join("bin")).unwrap();
+    let text = format!(
+        "identifier = \"com.example.ram\"\nversion = \"{version}\"\nname = \"RAM\"\n\
+         program = \"bin/ram\"\nfiles = [\"data/table\"]\nprotocol = 1\n"
+    );
+    fs::write(folder.join(FILE), text).unwrap();
+    fs::create_dir_all(folder.join("data")).unwrap();
+    fs::write(folder.join("data/table"), version).unwrap();
+    fs::write(folder.join("bin/ram"), version).unwrap();
+    fs::set_permissions(folder.join("bin/ram"), fs::Permissions::from_mode(0o700)).unwrap();
+    Package::load(folder).unwrap()
+}
+
+fn install(locked: &mut Locked, version: &str) -> Record {
+    let source = tempfile::tempdir().unwrap();
+    let package = package(source.path(), version);
+    let staged = locked.stage(&package, source.path()).unwrap();
+    let record = locked.place(staged, &package).unwrap();
+    let mut records = locked.records().to_vec();
+    records.push(record.clone());
+    locked.write(records).unwrap();
+    record
+}
+
+fn store() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::new(folder.path());
+    (folder, store)
+}
+
+#[test]
+fn what_is_installed_is_there_after_a_restart() {
+    let (_folder, store) = store();
+    assert_eq!(store.records().unwrap(), []);
+    let record = install(&mut store.lock(WITHIN).unwrap(), "1.0");
+    let again = Store::new(store.folder().parent().unwrap());
+    assert_eq!(again.records().unwrap(), [record]);
+    let installed = again.active("com.example.ram").unwrap();
+    assert_eq!(fs::read_to_string(installed.program()).unwrap(), "1.0");
+    assert_eq!(fs::read_to_string(installed.folder.join("data/table")).unwrap(), "1.0");
+}
+
+#[test]
+fn a_second_copy_of_a_version_has_a_folder_of_its_own() {
+    let (_folder, store) = store();
+    let mut locked = store.lock(WITHIN).unwrap();
+    let first = install(&mut locked, "1.0");
+    let second = install(&mut locked, "1.0");
+    let folder = |record: &Record| store.installed(record).unwrap().folder;
+    assert_ne!(folder(&first), folder(&second));
+    locked.write(vec![second.clone()]).unwrap();
+    assert!(store.installed(&first).is_err(), "what no record names is gone");
+    assert!(store.installed(&second).is_ok());
+}
+
+#[test]
+fn one_changes_at_a_time() {
+    let (_folder, store) = store();
+    let locked = store.lock(WITHIN).unwrap();
+    let message = store.lock(WITHIN).unwrap_err().to_string();
+    assert!(message.contains("another `outboard ext`"), "{message}");
+    drop(locked);
+    store.lock(WITHIN).unwrap();
+}
+
+#[test]
+fn leftovers_of_a_crash_are_removed_and_foreign_folders_are_not() {
+    let (_folder, store) = store();
+    install(&mut store.lock(WITHIN).unwrap(), "1.0");
+    for name in [".new-1-0/bin", "com.example.ram/2.0/bin", "com.other.x/1.0", "servers", "mine"] {
+        fs::create_dir_all(store.folder().join(name)).unwrap();
+    }
+    drop(store.lock(WITHIN).unwrap());
+    for (name, there) in [
+        (".new-1-0", false),
+        ("com.example.ram/2.0", false),
+        ("com.other.x", false),
+        ("com.example.ram/1.0/bin/ram", true),
+        ("servers", true),
+        ("mine", true),
+    ] {
+        assert_eq!(store.folder().join(name).exists(), there, "{name}");
+    }
+}
+
+#[test]
+fn a_foreign_database_is_refused_by_name() {
+    let (_folder, store) = store();
+    install(&mut store.lock(WITHIN).unwrap(), "1.0");
+    let path = store.folder().join("database.json");
+    let good = fs::read_to_string(&path).unwrap();
+    for bad in [
+        "hello".to_owned(),
+        good.replace("outboard extensions", "something else"),
+        good.replace("\"form\": 1", "\"form\": 2"),
+        good.replace("1.0", "1.1"),
+        good.replace("com.example.ram", "../../etc"),
+    ] {
+        fs::write(&path, bad).unwrap();
+        for message in
+            [store.records().unwrap_err().to_string(), store.lock(WITHIN).unwrap_err().to_string()]
+        {
+            assert!(
+                message.contains("database.json") && message.contains("Move it away"),
+                "{message}"
+            );
+        }
+    }
+    assert!(store.folder().join("com.example.ram/1.0/bin/ram").exists(), "nothing is swept then");
+}
+
+#[test]
+fn a_name_that_leads_out_is_refused_even_with_a_good_checksum() {
+    let (folder, store) = store();
+    let mut locked = store.lock(WITHIN).unwrap();
+    let mut record = install(&mut locked, "1.0");
+    record.identifier = "../../outside".to_owned();
+    fs::create_dir_all(folder.path().join("outside")).unwrap();
+    database::write(store.folder(), database::FILE, &[record]).unwrap();
+    assert!(store.records().unwrap_err().to_string().contains("cannot be an extension"));
+}
+
+#[test]
+fn unknown_and_inactive_are_told_apart() {
+    let (_folder, store) = store();
+    let text = |result: Result<Installed, StoreError>| result.unwrap_err().to_string();
+    assert!(text(store.active("com.example.ram")).contains("outboard ext activate"));
+    let mut locked = store.lock(WITHIN).unwrap();
+    let mut record = install(&mut locked, "1.0");
+    assert!(text(store.active("com.exmaple.ram")).contains("did you mean \"com.example.ram\"?"));
+    record.state = State::ActivationFailed { reason: "it hangs".to_owned() };
+    locked.write(vec![record]).unwrap();
+    let message = text(store.active("com.example.ram"));
+    assert!(message.contains("[activation failed: it hangs]"), "{message}");
+}
+
+#[test]
+fn programs_that_cannot_be_are_refused() {
+    let (_folder, store) = store();
+    let locked = store.lock(WITHIN).unwrap();
+    let source = tempfile::tempdir().unwrap();
+    let package = package(source.path(), "1.0");
+    let program = source.path().join("bin/ram");
+    let staged = || locked.stage(&package, source.path()).unwrap_err().to_string();
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(staged().contains("chmod +x"));
+    fs::remove_file(&program).unwrap();
+    assert!(staged().contains("build the driver first"));
+    fs::create_dir(&program).unwrap();
+    assert!(staged().contains("no regular file"));
+    let left = fs::read_dir(store.folder()).unwrap().flatten();
+    assert_eq!(left.filter(|e| e.path().is_dir()).count(), 0, "nothing is left of it");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_torn_database_is_refused_or_whole(cut in 0usize..4000) {
+        let (_folder, store) = store();
+        let record = install(&mut store.lock(WITHIN).unwrap(), "1.0");
+        let path = store.folder().join("database.json");
+        let text = fs::read(&path).unwrap();
+        let cut = cut.min(text.len());
+        fs::write(&path, &text[..cut]).unwrap();
+        match store.records() {
+            // Only the line break after the last brace may be missing.
+            Ok(records) => prop_assert!(cut + 1 >= text.len() && records == [record]),
+            Err(error) => prop_assert!(error.to_string().contains("database.json")),
+        }
+    }
+}

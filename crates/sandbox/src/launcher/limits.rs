@@ -1,0 +1,73 @@
+//! Resource limits.
+
+use std::os::fd::RawFd;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::Spec;
+
+const STACK_BYTES: u64 = 8 << 20;
+/// Address space beside its own memory: the region, and what the C library reserves. It bounds what
+/// page tables of untouched memory cost.
+const ADDRESS_BYTES: u64 = 256 << 30;
+/// Numbers above the program's that the launcher uses.
+const NUMBERS: u64 = 8;
+
+/// Both limits at once.
+const fn both(limit: u64) -> Rlimit {
+    Rlimit { current: Some(limit), maximum: Some(limit) }
+}
+
+/// Lowers a limit; one that is lower already stays.
+fn lower(resource: Resource, limit: u64, name: &str) -> Result<(), String> {
+    let highest = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+    setrlimit(resource, both(limit.min(highest))).map_err(|e| format!("{name}: {e}"))
+}
+
+/// Makes room for the program's number.
+pub(super) fn raise_descriptors(number: RawFd) -> Result<(), String> {
+    let needed = u64::try_from(number).unwrap_or(0) + NUMBERS;
+    let limit = getrlimit(Resource::Nofile);
+    let highest = limit.maximum.unwrap_or(u64::MAX);
+    if highest < needed {
+        return Err(format!("the limit is {highest}, {needed} are needed; raise LimitNOFILE="));
+    }
+    let current = limit.current.unwrap_or(u64::MAX).max(needed);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(current), maximum: limit.maximum })
+        .map_err(|e| e.to_string())
+}
+
+/// What io_urings may lock: without bound if that is allowed, else what is asked for.
+pub(super) fn raise_locked_memory(bytes: u64) -> Result<(), String> {
+    if setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None }).is_ok() {
+        return Ok(());
+    }
+    let maximum = getrlimit(Resource::Memlock).maximum;
+    let highest = maximum.unwrap_or(u64::MAX);
+    if highest < bytes {
+        return Err(format!("the limit is {highest}, {bytes} are asked for; raise LimitMEMLOCK="));
+    }
+    setrlimit(Resource::Memlock, Rlimit { current: Some(bytes), maximum })
+        .map_err(|e| e.to_string())
+}
+
+/// Memory, descriptors, stack, core dumps.
+pub(super) fn apply(spec: &Spec) -> Result<(), String> {
+    lower(Resource::Data, spec.memory_bytes, "memory")?;
+    lower(Resource::Stack, STACK_BYTES, "stack")?;
+    lower(Resource::Nofile, spec.descriptors.into(), "descriptors")?;
+    if !spec.debug {
+        lower(Resource::Core, 0, "core dumps")?;
+        lower(Resource::As, spec.memory_bytes.saturating_add(ADDRESS_BYTES), "address space")?;
+    }
+    Ok(())
+}
+
+/// Threads. The kernel counts them by user and user namespace: without one of its own the user's other
+/// processes would be counted too.
+pub(super) fn threads(spec: &Spec, own_namespace: bool) -> Result<(), String> {
+    if !own_namespace {
+        return Err("it needs a user namespace of its own".to_owned());
+    }
+    lower(Resource::Nproc, spec.threads.into(), "threads")
+}
