@@ -47,8 +47,9 @@ fn a_new_project_builds_activates_and_passes_its_test() {
     let _ = std::fs::remove_dir_all(&project);
     let (at, checkout) = (folder.to_str().unwrap(), sdk.to_str().unwrap());
     outboard(["ext", "new", "my-raid", "--folder", at, "--sdk", checkout]).succeeded();
-    outboard(["ext", "new", "my-raid", "--folder", at]).refused(2, &["my-raid", "there already"]);
-    outboard(["ext", "new", "My_Raid"]).refused(2, &["small letters"]);
+    let again = outboard(["ext", "new", "my-raid", "--folder", at, "--sdk", checkout]);
+    again.refused(2, &["my-raid", "there already"]);
+    outboard(["ext", "new", "My_Raid", "--sdk", checkout]).refused(2, &["small letters"]);
     let _ = std::fs::rename(&target, project.join("target"));
 
     // The versions that this workspace has.

@@ -281,3 +281,19 @@ fn several_targets_on_two_threads_change_together_or_not_at_all() {
     assert_eq!(found[0].1, [format!("127.0.0.1:{},1", served.portal().port())]);
     served.stop();
 }
+
+#[test]
+fn a_disk_of_another_server_is_refused_and_the_server_goes_on() {
+    let other = three_files();
+    let theirs = other.file("a.img");
+    let mut served = three_files();
+    let mut session = served.session(wishes("stays"), 0);
+    session.write(1, &[1; BLOCK]);
+    let arrays = [("a", "a.img"), ("b", "b.img"), ("theirs", theirs.to_str().unwrap())];
+    let answer = served.reload(&text(&arrays, &["a", "b", "theirs"]));
+    assert!(answer.contains("a.img"), "{answer}");
+    // At once: what was never opened is not waited for.
+    session.write(2, &[2; BLOCK]);
+    assert_eq!(luns(&mut session), [0, 1], "{}", served.log());
+    served.stop();
+}

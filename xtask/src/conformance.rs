@@ -83,12 +83,14 @@ struct Configuration {
 }
 
 /// The configurations.
-fn configurations() -> [Configuration; 6] {
+fn configurations() -> [Configuration; 7] {
     let of = |name, unit| Configuration { name, unit, paths: 1 };
     let unit = Unit::default();
     [
         // One unit that can most: a test that asks for something it lacks is skipped.
         of("base", Unit { removable: true, disk: Some(SLOW), ..unit }),
+        // The same with a key that can be erased.
+        of("encrypted", Unit { removable: true, disk: Some(SLOW), encrypted: true, ..unit }),
         of("thin", unit),
         of("read-only", Unit { read_only: true, memory: true, ..unit }),
         of("removable", Unit { removable: true, thin: false, ..unit }),

@@ -54,6 +54,8 @@ pub(crate) struct Unit {
     pub(crate) read_only: bool,
     pub(crate) removable: bool,
     pub(crate) block_size: u32,
+    /// The disk holds ciphertext; tgt's does not.
+    pub(crate) encrypted: bool,
 }
 
 impl Default for Unit {
@@ -66,6 +68,7 @@ impl Default for Unit {
             read_only: false,
             removable: false,
             block_size: 512,
+            encrypted: false,
         }
     }
 }
@@ -120,6 +123,9 @@ impl Target {
         command.args(["--thin", if unit.thin { "on" } else { "off" }]);
         if unit.block_size != 512 {
             command.args(["--block-size", &unit.block_size.to_string()]);
+        }
+        if unit.encrypted {
+            command.arg("--key-file").arg(folder.join("disk.key"));
         }
         command.args(&launch.arguments);
         let log = folder.join("server.log");

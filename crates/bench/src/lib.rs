@@ -9,7 +9,7 @@
 //! | [`plan`] | what is to be measured: options that have been checked |
 //! | [`mod@format`] | frames: rasters, pixel formats, bytes of a frame |
 //! | [`idle`] | what an attached driver costs while nothing is asked |
-//! | [`row`] | what is compared: a path, and on the resident one how many threads |
+//! | [`row`] | what is compared: a path, on the resident one how many threads, on the bundled one whether confined |
 //! | [`run`] | the measurements: sessions, loads, bare ping-pongs, CPU time |
 //! | [`sample`] | what one measurement gives; the observer that hears of progress |
 //! | [`results`] | medians, ratios, the JSON form |

@@ -226,6 +226,7 @@ impl Disk for Crypt {
 }
 
 /// Where bytes come from and where they go; both are equally long.
+#[derive(Clone, Copy)]
 struct Ends<'a> {
     from: &'a [Segment],
     to: &'a [Segment],

@@ -3,7 +3,8 @@
 //! [`Disk`] is the one boundary: io_uring files and block devices, memory, null and simulated
 //! disks implement it, decorators implement it around another disk, and so does an array
 //! (`outboard-raid`). A disk belongs to one I/O queue and is used by one thread; the queue's
-//! [`Engine`] (its io_uring, its memory, its clock) is lent to each call.
+//! [`Engine`] (its io_uring, its memory, its clock) is lent to each call. The io_uring is its own, or one
+//! that a launcher has made and restricted ([`launch`]).
 
 mod content;
 pub mod contract;

@@ -9,6 +9,8 @@ use outboard_settings::Fault;
 pub const MAX_IDENTIFIER_BYTES: usize = 128;
 /// Most bytes of a version.
 pub const MAX_VERSION_BYTES: usize = 32;
+/// What stands in the store under names that could be identifiers: the database, and it in the making.
+const TAKEN: [&str; 2] = ["database.json", "database.new"];
 /// The identifier of the driver that the program has built in.
 pub const BUILT_IN: &str = "org.outboard.array";
 
@@ -22,6 +24,9 @@ pub fn identifier(text: &str) -> Result<String, Fault> {
     if text.is_empty() || text.len() > MAX_IDENTIFIER_BYTES {
         let rule = format!("an identifier has 1 to {MAX_IDENTIFIER_BYTES} bytes");
         return Err(Fault::new(rule, mend));
+    }
+    if TAKEN.contains(&text) {
+        return Err(Fault::new(format!("{text:?} is the name of a file of the store"), mend));
     }
     let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let label = |label: &str| {
@@ -106,6 +111,8 @@ mod tests {
         }
         for bad in
             ["", "ram", ".ram", "com.", "com..ram", "../com.ram", "com/ram.a", "com.é", "a.b\n"]
+                .into_iter()
+                .chain(TAKEN)
         {
             assert!(identifier(bad).is_err(), "{bad:?}");
         }

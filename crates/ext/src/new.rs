@@ -34,7 +34,7 @@ pub enum NewError {
     Exists(PathBuf),
     /// the SDK
     #[error(
-        "{path}: it has no crates/hba; name a checkout of Outboard with --sdk, or leave it out for the released SDK", path = .0.display()
+        "{path}: it has no crates/hba; name a checkout of Outboard with --sdk", path = .0.display()
     )]
     Sdk(PathBuf),
     /// a file
@@ -47,12 +47,12 @@ pub enum NewError {
     },
 }
 
-/// Writes a project into a new folder: a driver that works, its package and its test. The SDK is a
-/// checkout, or the release of this program's version.
+/// Writes a project into a new folder: a driver that works, its package and its test. `sdk` is a
+/// checkout of Outboard: its crates are in no registry.
 ///
 /// # Errors
 /// The name is none, the folder is there, or cannot be written.
-pub fn write(folder: &Path, name: &str, sdk: Option<&Path>) -> Result<Vec<PathBuf>, NewError> {
+pub fn write(folder: &Path, name: &str, sdk: &Path) -> Result<Vec<PathBuf>, NewError> {
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let is_name = name.len() <= MAX_NAME_BYTES
         && name.starts_with(|c: char| c.is_ascii_lowercase())
@@ -64,18 +64,15 @@ pub fn write(folder: &Path, name: &str, sdk: Option<&Path>) -> Result<Vec<PathBu
     if folder.exists() {
         return Err(NewError::Exists(folder.to_owned()));
     }
-    let sdk = match sdk {
-        None => None,
-        Some(path) => match path.canonicalize() {
-            Ok(path) if path.join("crates/hba/Cargo.toml").is_file() => Some(path),
-            _ => return Err(NewError::Sdk(path.to_owned())),
-        },
+    let sdk = match sdk.canonicalize() {
+        Ok(path) if path.join("crates/hba/Cargo.toml").is_file() => path,
+        _ => return Err(NewError::Sdk(sdk.to_owned())),
     };
     let mut written = Vec::new();
     for (file, text) in FILES {
         let path = folder.join(file);
         let text = match file {
-            "Cargo.toml" => dependencies(text, sdk.as_deref()),
+            "Cargo.toml" => text.replace(EXAMPLE_SDK, &format!("{}/crates/", sdk.display())),
             _ => text.to_owned(),
         };
         let write = || {
@@ -88,22 +85,6 @@ pub fn write(folder: &Path, name: &str, sdk: Option<&Path>) -> Result<Vec<PathBu
     Ok(written)
 }
 
-/// The example's dependencies, from a checkout elsewhere or as they are released.
-fn dependencies(text: &str, sdk: Option<&Path>) -> String {
-    let line = |line: &str| match (line.contains(EXAMPLE_SDK), sdk) {
-        (true, Some(sdk)) => {
-            let crates = format!("{}/crates/", sdk.display());
-            line.replace(EXAMPLE_SDK, &crates)
-        }
-        (true, None) => {
-            let name = line.split(' ').next().unwrap_or(line);
-            format!("{name} = \"{}\"", env!("CARGO_PKG_VERSION"))
-        }
-        (false, _) => line.to_owned(),
-    };
-    text.lines().map(|text| line(text) + "\n").collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,7 +95,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let project = folder.path().join("p");
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        write(&project, "my-raid", Some(&root)).unwrap();
+        write(&project, "my-raid", &root).unwrap();
         let package = Package::load(&project).unwrap();
         assert_eq!(package.identifier(), "com.example.my-raid");
         assert_eq!(package.program, Path::new("target/release/my-raid"));
@@ -122,14 +103,7 @@ mod tests {
         assert!(cargo.contains("name = \"my-raid\"") && !cargo.contains("../../.."), "{cargo}");
         let source = fs::read_to_string(project.join("src/main.rs")).unwrap();
         assert!(source.contains("\"com.example.my-raid\""));
-        assert!(matches!(write(&project, "my-raid", None), Err(NewError::Exists(_))));
-    }
-
-    #[test]
-    fn without_a_checkout_the_released_sdk_is_used() {
-        let text = dependencies(FILES[0].1, None);
-        let version = format!("outboard-hba = \"{}\"", env!("CARGO_PKG_VERSION"));
-        assert!(text.contains(&version) && !text.contains("path ="), "{text}");
+        assert!(matches!(write(&project, "my-raid", &root), Err(NewError::Exists(_))));
     }
 
     #[test]
@@ -137,9 +111,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let project = folder.path().join("p");
         for bad in ["", "1a", "A", "a_b", "../a", "a b", "test"] {
-            assert!(matches!(write(&project, bad, None), Err(NewError::Name(_))), "{bad}");
+            assert!(matches!(write(&project, bad, folder.path()), Err(NewError::Name(_))), "{bad}");
         }
-        assert!(matches!(write(&project, "a", Some(folder.path())), Err(NewError::Sdk(_))));
+        assert!(matches!(write(&project, "a", folder.path()), Err(NewError::Sdk(_))));
         assert!(!project.exists());
     }
 }

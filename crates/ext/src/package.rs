@@ -1,12 +1,14 @@
 //! `extension.toml`: what a driver's package declares.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use outboard_hba::protocol::PROTOCOL;
 use outboard_hba::{Binding, DISKS_MAX, HbaReport, Manifest, Method, QueueDeclaration, QueueKind};
 use outboard_settings::{Fault, Problem, Section, Value, locate, render};
+use rustix::fs::OFlags;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::names;
@@ -104,7 +106,11 @@ impl Package {
     pub fn load(folder: &Path) -> Result<Self, PackageError> {
         let path = folder.join(FILE);
         let mut text = String::new();
-        File::open(&path)
+        // Without waiting for a writer, should it be a pipe.
+        OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+            .open(&path)
             .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
             .map_err(|source| PackageError::Read { path: path.clone(), source })?;
         if text.len() as u64 > MAX_FILE_BYTES {

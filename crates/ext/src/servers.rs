@@ -37,7 +37,11 @@ pub fn announce(store: &Store, socket: Option<&Path>) -> Result<Announced, Store
     let entry = ServerEntry { pid: std::process::id(), socket: socket.map(Path::to_owned) };
     let path = folder.join(entry.pid.to_string());
     let text = serde_json::to_vec(&entry).unwrap_or_default();
-    fs::write(&path, text).map_err(StoreError::system(&path, "write it"))?;
+    // Whole or not there: one that is read too early would be taken for a dead server's.
+    let aside = store.folder().join(format!("servers-{}.new", entry.pid));
+    fs::write(&aside, text)
+        .and_then(|()| fs::rename(&aside, &path))
+        .map_err(StoreError::system(&path, "write it"))?;
     Ok(Announced(path))
 }
 
@@ -70,6 +74,27 @@ fn is_alive(pid: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_comes_up_while_another_looks_is_found() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::new(state.path());
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    running(&store);
+                }
+            });
+            let lost = (0..5000).filter(|_| {
+                let announced = announce(&store, None).unwrap();
+                !announced.0.exists()
+            });
+            let lost = lost.count();
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(lost, 0);
+        });
+    }
 
     #[test]
     fn a_server_is_found_while_it_runs() {

@@ -27,6 +27,8 @@ const PAGE: u64 = 4096;
 pub(crate) enum Attack {
     /// Nothing, with a thread that keeps a processor busy: what the others are compared with.
     Burns,
+    /// Writes everywhere in the buffers, without a rest: the host sees nothing of it, and lets it.
+    ScribblesData,
     /// Writes everywhere in the region, without a rest.
     Scribbles,
     /// The same to shared words and rings alone.
@@ -45,8 +47,9 @@ pub(crate) enum Attack {
 
 impl Attack {
     /// Every one.
-    pub(crate) const ALL: [(&'static str, Self); 8] = [
+    pub(crate) const ALL: [(&'static str, Self); 9] = [
         ("burns", Self::Burns),
+        ("scribbles-data", Self::ScribblesData),
         ("scribbles", Self::Scribbles),
         ("scribbles-rings", Self::ScribblesRings),
         ("answers-twice", Self::AnswersTwice),
@@ -119,6 +122,10 @@ impl Scribbler {
                         0 => dice.roll(control),
                         _ => dice.roll(all),
                     });
+                }
+                Attack::ScribblesData => {
+                    let (from, all) = (region.layout().pool, region.layout().len);
+                    scribble(&region, dice, |dice| from + dice.roll(all - from));
                 }
                 Attack::ScribblesRings => {
                     let rings = u64::from(region.layout().ring_entries) * 16;

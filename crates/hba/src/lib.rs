@@ -3,7 +3,8 @@
 //! A driver is a program whose `main` is [`run`] with its [`Controller`]. The host starts it,
 //! checks its [`Manifest`], and hands SCSI tasks to its [`IoQueue`]s: in bundles over shared slots
 //! (the bundled path), one message a task (the single path), or by direct call (the resident path,
-//! inside the host, for comparison only). The same `Controller` runs on all of them.
+//! inside the host, for comparison only). The same `Controller` runs on all of them. Under a server it
+//! runs in a sandbox (`outboard-sandbox`): it has what it was given and can open nothing else.
 //!
 //! ```no_run
 //! # use outboard_hba::testkit::Ram;
@@ -26,6 +27,7 @@ pub mod protocol;
 pub mod report;
 mod run;
 pub mod runner;
+mod stamps;
 pub mod task;
 pub mod testkit;
 pub mod values;

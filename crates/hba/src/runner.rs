@@ -6,6 +6,7 @@ use outboard_slots::{Entry, MAX_BUNDLE, Region, ResponseHead, Time};
 
 use crate::controller::{IoQueue, QueueSetup};
 use crate::protocol::{ManagementFunction, SingleRequest, TaskManagement};
+use crate::stamps;
 use crate::task::{Bundle, Completions, Task};
 use crate::values::ServiceResponse;
 
@@ -64,12 +65,17 @@ impl Runner {
                 count += 1;
             }
         }
+        let traced = self.region.is_traced();
+        if traced {
+            stamps::taken(&self.region, &taken[..count]);
+        }
         let mut completions = Completions {
             region: &self.region,
             staged: &mut self.staged,
             owned: &mut self.owned,
             written: &mut self.written,
             first_slot: self.first_slot,
+            traced,
         };
         self.queue.process_bundled_parallel_tasks(
             now,
@@ -84,12 +90,17 @@ impl Runner {
         if !self.take(entry) {
             return ServiceResponse::FunctionRejected;
         }
+        let traced = self.region.is_traced();
+        if traced {
+            stamps::taken(&self.region, &[entry]);
+        }
         let mut completions = Completions {
             region: &self.region,
             staged: &mut self.staged,
             owned: &mut self.owned,
             written: &mut self.written,
             first_slot: self.first_slot,
+            traced,
         };
         let task = Task::new(entry, request.task);
         let response = self.queue.process_parallel_task(now, task, &mut completions);
@@ -102,12 +113,14 @@ impl Runner {
     /// One round of the queue.
     #[inline]
     pub fn poll(&mut self, now: Time) {
+        let traced = self.region.is_traced();
         let mut completions = Completions {
             region: &self.region,
             staged: &mut self.staged,
             owned: &mut self.owned,
             written: &mut self.written,
             first_slot: self.first_slot,
+            traced,
         };
         self.queue.poll(now, &mut completions);
     }

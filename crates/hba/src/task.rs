@@ -2,6 +2,7 @@
 
 use outboard_slots::{Entry, ParallelTask, Region, ResponseHead};
 
+use crate::stamps;
 use crate::values::{Direction, ServiceResponse, TaskStatus, status};
 
 /// One task: a private copy of its command slot, and the right to end it once.
@@ -180,6 +181,8 @@ pub struct Completions<'a> {
     pub(crate) owned: &'a mut [u64],
     pub(crate) written: &'a mut [ResponseHead],
     pub(crate) first_slot: u16,
+    /// the host asks for the times of tasks
+    pub(crate) traced: bool,
 }
 
 impl Completions<'_> {
@@ -212,6 +215,9 @@ impl Completions<'_> {
         }
         if sense_length != 0 {
             self.region.write_sense(index, &response.sense[..usize::from(sense_length)]);
+        }
+        if self.traced {
+            stamps::completed(self.region, index);
         }
         if outboard_slots::planted::is("hba: every task completed twice") {
             self.staged.push(token.entry);

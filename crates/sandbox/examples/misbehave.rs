@@ -51,6 +51,10 @@ fn attempt(arguments: &[&str]) -> io::Result<()> {
         ["fork"] => fork(),
         ["fork-bomb"] => fork_bomb(),
         ["threads", count] => threads(number(count)),
+        ["own-descriptors", "clone"] => thread_with_own_descriptors(),
+        // CLOSE_RANGE_UNSHARE
+        ["own-descriptors", "close"] => call(libc::SYS_close_range, [1000, 1000, 2]),
+        ["grow"] => grow(&given()?),
         ["malloc", bytes] => malloc(number(bytes)),
         ["map-private", bytes] => map(number(bytes), libc::MAP_PRIVATE | libc::MAP_ANONYMOUS),
         ["map-shared", bytes] => map(number(bytes), libc::MAP_SHARED | libc::MAP_ANONYMOUS),
@@ -213,6 +217,25 @@ fn threads(count: u64) -> io::Result<()> {
     for _ in 0..count {
         std::thread::Builder::new().stack_size(64 << 10).spawn(sleep)?;
     }
+    Ok(())
+}
+
+/// A thread whose descriptors are a copy of this one's.
+fn thread_with_own_descriptors() -> io::Result<()> {
+    extern "C" fn nothing(_: *mut libc::c_void) -> c_int {
+        0
+    }
+    let stack = Box::leak(vec![0u128; 4096].into_boxed_slice());
+    let flags = libc::CLONE_VM | libc::CLONE_FS | libc::CLONE_SIGHAND | libc::CLONE_THREAD;
+    let end = stack.as_mut_ptr_range().end.cast();
+    // SAFETY: a stack that is never freed, and a function that touches nothing else.
+    check(unsafe { libc::clone(nothing, end, flags, ptr::null_mut()) }.into())
+}
+
+/// A byte behind the end of a file.
+fn grow(file: &OwnedFd) -> io::Result<()> {
+    let end = rustix::fs::fstat(file)?.st_size.cast_unsigned();
+    rustix::io::pwrite(file, b"x", end)?;
     Ok(())
 }
 

@@ -57,6 +57,28 @@ fn no_more_threads_than_it_may_have() {
 }
 
 #[test]
+fn no_descriptors_beside_the_limit() {
+    only_the_sandbox_refuses(&["own-descriptors", "clone"], None);
+    only_the_sandbox_refuses(&["own-descriptors", "close"], None);
+}
+
+#[test]
+fn no_disk_becomes_longer() {
+    let length_after = |mode| {
+        let disk = tempfile::tempfile().unwrap();
+        disk.set_len(8192).unwrap();
+        let driver = start(&spec(mode, &["grow"]), &[disk.as_fd()]).unwrap();
+        driver.give(disk.as_fd());
+        // Without a PID namespace the signal that comes with the refusal ends it.
+        let status = driver.ends();
+        assert_eq!(status.success(), mode == Mode::Off, "{status}");
+        disk.metadata().unwrap().len()
+    };
+    assert_eq!(length_after(Mode::BestEffort), 8192);
+    assert_eq!(length_after(Mode::Off), 8193);
+}
+
+#[test]
 fn no_more_memory_than_it_may_have() {
     let (much, most) = ((2u64 << 30).to_string(), (100u64 << 30).to_string());
     for how in ["malloc", "map-private", "map-shared", "map-stack"] {

@@ -201,6 +201,16 @@ fn a_driver_outlives_the_thread_that_started_it() {
 }
 
 #[test]
+fn it_goes_before_its_host_when_there_is_no_memory() {
+    let score = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
+    let driver = start(&spec(Mode::BestEffort, &["sleep"]), &[]).unwrap();
+    assert_eq!(score(&driver.process.pid().to_string()).trim(), "1000");
+    assert_ne!(score("self").trim(), "1000");
+    let driver = start(&spec(Mode::Off, &["sleep"]), &[]).unwrap();
+    assert_eq!(score(&driver.process.pid().to_string()), score("self"));
+}
+
+#[test]
 fn it_is_killed_and_stopped_from_outside() {
     let _alone = alone();
     let driver = start(&spec(Mode::BestEffort, &["hello"]), &[]).unwrap();

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `GET /v1/status` | [`Status`](crate::status::Status) |
 //! | `GET /v1/targets`, `GET /v1/targets/{name}` | targets with their LUNs |
+//! | `POST /v1/targets/{name}/trace?tasks=N&seconds=S` | the life of single tasks: [`Trace`](crate::trace::Trace) |
 //! | `GET /v1/sessions` | sessions |
 //! | `GET /v1/extensions` | drivers by the targets they serve |
 //! | `POST /v1/extensions/reload` | serves by the versions that are active now: [`ExtensionReport`](crate::control::ExtensionReport) |

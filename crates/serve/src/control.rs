@@ -1,10 +1,16 @@
 //! What the control side may ask of the running server.
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
 use crate::config::Config;
+use crate::io::recorder::Recorded;
 use crate::status::Status;
+use crate::trace::{TraceError, Wanted};
+
+/// A trace that is on its way.
+pub type Traced = oneshot::Receiver<Result<Recorded, TraceError>>;
 
 /// The running server, as the API, the signals and the watchdog see it.
 ///
@@ -26,6 +32,14 @@ pub trait Control: Send + Sync {
     /// A version does not serve: all targets go on as before.
     fn reload_extensions(&self) -> Result<ExtensionReport, ReloadError> {
         Ok(ExtensionReport::default())
+    }
+
+    /// Records the life of single tasks of a target. Returns at once; the trace comes when it is over.
+    ///
+    /// # Errors
+    /// There is no such target, or nobody to record it.
+    fn trace(&self, target: &str, _wanted: Wanted) -> Result<Traced, TraceError> {
+        Err(TraceError::NoTarget(target.to_owned()))
     }
 
     /// Asks for the end: log-ins are refused, tasks drain, drivers end. Returns at once.

@@ -1,4 +1,4 @@
-//! The server: LUNs of the built-in driver, exported over iSCSI.
+//! The server: arrays and extensions, as LUNs over iSCSI.
 //!
 //! | module | what |
 //! |---|---|
@@ -11,6 +11,7 @@
 //! | [`api`] | the control thread: HTTP over a Unix socket, signals, the watchdog |
 //! | [`metrics`] | the status for Prometheus |
 //! | [`report`] | what a driver's death leaves |
+//! | [`trace`] | the life of single tasks |
 //! | [`notify`] | readiness, for the service manager and on standard output |
 //! | [`log`] | set-up of the log |
 //! | [`cli`] | `outboard serve`, `outboard status`, `outboard config`, `outboard ext` |
@@ -32,3 +33,4 @@ mod signals;
 pub mod status;
 #[cfg(test)]
 mod testing;
+pub mod trace;

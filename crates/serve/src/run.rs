@@ -18,13 +18,14 @@ use outboard_ext::servers::{self, Announced};
 use outboard_host::stack::{Stack, StackError, TargetNames};
 use outboard_iscsi::server::Server;
 use outboard_scsi::Lun;
+use tokio::sync::oneshot;
 
 use self::in_force::in_force;
 use self::resources::{for_log_ins, holds, serves, sizes};
 use crate::api::{self, ApiError};
 use crate::cli::Start;
 use crate::config::{Config, Target as TargetConfig};
-use crate::control::{Control, ExtensionReport, ReloadError, ReloadReport, TargetOutcome};
+use crate::control::{Control, ExtensionReport, ReloadError, ReloadReport, TargetOutcome, Traced};
 use crate::io::mailbox::{Addresses, Message, Post, mailbox};
 use crate::io::plan::{Plan, Serves};
 use crate::io::portal::{self, Bounds, LoginThread, Place, Portal};
@@ -36,6 +37,7 @@ use crate::notify;
 use crate::offer::{self, OfferError};
 use crate::report::Reports;
 use crate::status::{self, DriverState, Status};
+use crate::trace::{TraceError, Wanted};
 
 /// How long tasks may take when the server ends.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -252,6 +254,8 @@ fn start_target(config: &Config, target: &TargetConfig) -> Result<Target, ServeE
         kept: Arc::default(),
         target: name.clone(),
         reports: config.state.directory.as_deref().map(Reports::of),
+        state: config.state.directory.clone(),
+        erasures: Vec::new(),
     };
     let running = supervisor::start(&plan, None)
         .map_err(|source| ServeError::Driver { target: name.clone(), source: Box::new(source) })?;
@@ -263,6 +267,7 @@ fn start_target(config: &Config, target: &TargetConfig) -> Result<Target, ServeE
         Stack::named(names, driver.report(), target_id, driver.identifiers(), driver.region(), 0)
             .map_err(|source| ServeError::Stack { target: name.clone(), source })?;
     stack.set_verify_replay(config.driver.verify_replay);
+    plan.serves.tell_encrypted(stack.target_mut());
     stack.set_debug(config.driver.debug);
     if config.driver.debug {
         tracing::warn!(
@@ -350,7 +355,7 @@ impl Shared {
         let grown = sizes(new);
         let reports = self.ask(Message::Report).into_iter().flatten().flatten();
         let down: Vec<String> =
-            reports.filter(|r| r.state == DriverState::Failed).map(|r| r.name).collect();
+            reports.filter(|r| r.state != DriverState::Running).map(|r| r.name).collect();
         // Who takes something from another target comes after that one has let go of it.
         let takes = |target: &TargetConfig| {
             let others = state.config.targets.iter().filter(|other| other.name != target.name);
@@ -507,6 +512,15 @@ impl Control for Shared {
         self.end_reload(config, outcome)?;
         report.changes = reload.changes;
         Ok(report)
+    }
+
+    fn trace(&self, target: &str, wanted: Wanted) -> Result<Traced, TraceError> {
+        let place = self.places.get(target);
+        let place = place.ok_or_else(|| TraceError::NoTarget(target.to_owned()))?;
+        let (done, traced) = oneshot::channel();
+        let message = Message::Trace { target: place.index, wanted, done };
+        place.post.send(message).map_err(|_| TraceError::Gone(target.to_owned()))?;
+        Ok(traced)
     }
 
     fn stop(&self) {

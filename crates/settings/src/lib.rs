@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`reader`] | tables and values |
 //! | [`problem`] | what is wrong, and how it is shown |
-//! | [`nearest`] | the word that was probably meant |
+//! | [`mod@nearest`] | the word that was probably meant |
 
 #![forbid(unsafe_code)]
 

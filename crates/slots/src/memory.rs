@@ -170,7 +170,8 @@ impl Memory {
         len: usize,
         fd: Option<OwnedFd>,
     ) -> Result<Self, MemoryError> {
-        let base = base.map_err(|source| MemoryError::System { call: "mmap", bytes: len, source })?;
+        let base =
+            base.map_err(|source| MemoryError::System { call: "mmap", bytes: len, source })?;
         let base = NonNull::new(base.cast::<u8>()).ok_or(MemoryError::System {
             call: "mmap",
             bytes: len,

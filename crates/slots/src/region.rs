@@ -19,6 +19,11 @@ const MAGIC: u64 = u64::from_le_bytes(*b"OUTBOARD");
 /// Version of the layout below.
 const LAYOUT_VERSION: u64 = 1;
 const SENSE_OFFSET: u64 = 73;
+/// The word that asks drivers for [`Stamps`]: on a line of the header's page that is hardly ever
+/// written, so that looking at it costs nothing.
+const TRACED_OFFSET: u64 = LINE;
+const TAKEN_OFFSET: u64 = core::mem::offset_of!(TaskExtension, taken) as u64;
+const COMPLETED_OFFSET: u64 = core::mem::offset_of!(TaskExtension, completed) as u64;
 
 /// What can go wrong with a region.
 #[derive(Debug, thiserror::Error)]
@@ -226,6 +231,32 @@ impl Region {
         }
     }
 
+    /// Host: asks the driver for [`Stamps`] from now on, or no longer. A new incarnation is asked
+    /// too.
+    pub fn set_traced(&self, on: bool) {
+        if let Ok(word) = self.memory.word32(TRACED_OFFSET) {
+            word.store(u32::from(on), Ordering::Relaxed);
+        }
+    }
+
+    /// Driver: whether the host asks for [`Stamps`].
+    #[inline]
+    pub fn is_traced(&self) -> bool {
+        self.memory.word32(TRACED_OFFSET).is_ok_and(|word| word.load(Ordering::Relaxed) != 0)
+    }
+
+    /// The stamps of command slot `index`; `None` beyond the last.
+    pub fn stamps(&self, index: u16) -> Option<Stamps<'_>> {
+        if u32::from(index) >= self.layout.slots() {
+            return None;
+        }
+        let at = self.layout.extensions + u64::from(index) * EXTENSION_BYTES;
+        Some(Stamps {
+            taken: self.memory.word64(at + TAKEN_OFFSET).ok()?,
+            completed: self.memory.word64(at + COMPLETED_OFFSET).ok()?,
+        })
+    }
+
     /// Fills the second half of command slot `index` (from `buffer_iovm_addr` on): for a slot whose
     /// first half is as it was. The first half then stays in the reader's cache.
     #[inline]
@@ -274,6 +305,16 @@ fn prefetch_line(at: *mut u8, write: bool) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (at, write);
+}
+
+/// When the driver says that it took a task and ended it, in nanoseconds of `CLOCK_MONOTONIC`; 0 is
+/// no word. To the host a claim like any other.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamps<'a> {
+    /// taken out of the submission ring
+    pub taken: &'a AtomicU64,
+    /// its response written
+    pub completed: &'a AtomicU64,
 }
 
 /// The shared words of one queue pair. Each stands on a cache line that one side alone writes,
@@ -365,6 +406,25 @@ mod tests {
         let mut sense = [0; SENSE_BYTES];
         host.read_sense(63, &mut sense);
         assert_eq!((sense[0], sense[17], sense[18]), (0x70, 0x70, 0));
+    }
+
+    #[test]
+    fn stamps_are_asked_for_and_stand_in_the_extension() {
+        let host = Region::create(config()).unwrap();
+        let driver = Region::attach(host.share().unwrap()).unwrap();
+        assert!(!driver.is_traced());
+        host.set_traced(true);
+        assert!(driver.is_traced());
+        host.renew().unwrap();
+        assert!(driver.is_traced(), "the next incarnation is asked too");
+        let stamps = driver.stamps(63).unwrap();
+        stamps.taken.store(7, Ordering::Relaxed);
+        stamps.completed.store(8, Ordering::Relaxed);
+        let extension = host.read_extension(63).unwrap();
+        assert_eq!((extension.taken, extension.completed, extension.nexus), (7, 8, 0));
+        assert!(host.stamps(64).is_none());
+        host.set_traced(false);
+        assert!(!driver.is_traced());
     }
 
     #[test]

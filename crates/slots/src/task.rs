@@ -212,13 +212,22 @@ pub struct TaskExtension {
     pub generation: u64,
     /// number of extra buffer segments; 0 = one contiguous buffer, the only value so far
     pub segments: u64,
+    /// while tasks are traced: when the driver took it, ns of `CLOCK_MONOTONIC`, by its own word
+    pub taken: u64,
+    /// the same of when it ended it
+    pub completed: u64,
     /// reserved
-    pub reserved: [u64; 5],
+    pub reserved: [u64; 3],
 }
 
-const _: () = assert!(size_of::<TaskExtension>() == 64);
+const _: () = {
+    assert!(size_of::<TaskExtension>() == 64);
+    assert!(offset_of!(TaskExtension, taken) == 24);
+    assert!(offset_of!(TaskExtension, completed) == 32);
+};
 
 impl TaskExtension {
     /// An extension with nothing in it.
-    pub const EMPTY: Self = Self { nexus: 0, generation: 0, segments: 0, reserved: [0; 5] };
+    pub const EMPTY: Self =
+        Self { nexus: 0, generation: 0, segments: 0, taken: 0, completed: 0, reserved: [0; 3] };
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use outboard_disk::crypt::Crypt;
 use outboard_disk::{Disk, Engine, EngineConfig};
 use outboard_hba::{
     Constraints, Controller, DmaSpecification, DriverError, HbaReport, Manifest, QueueSetup,
@@ -51,7 +52,7 @@ impl ArrayController {
                 None => disk,
             });
         }
-        let disk = match (&unit.array, members.len()) {
+        let disk: Box<dyn Disk> = match (&unit.array, members.len()) {
             (None, 1) => members.remove(0),
             (Some(spec), _) => {
                 let array = Array::new(spec, members, engine.depth()).map_err(DriverError::new)?;
@@ -61,7 +62,15 @@ impl ArrayController {
                 return Err(DriverError::new(format!("{count} members without an array")));
             }
         };
-        LogicalUnit::new(disk, scratch, slots).map_err(DriverError::new)
+        let Some(key) = &unit.key else {
+            return LogicalUnit::new(disk, scratch, slots).map_err(DriverError::new);
+        };
+        // Half of the scratch memory is for ciphertext.
+        let half = scratch.len / 2 / 4096 * 4096;
+        let ciphertext = (scratch.offset + half, scratch.len - half);
+        let disk = Crypt::new(disk, key, engine.depth(), ciphertext).map_err(DriverError::new)?;
+        let scratch = ScratchRange { len: half, ..scratch };
+        LogicalUnit::new(Box::new(disk), scratch, slots).map_err(DriverError::new)
     }
 }
 
@@ -79,7 +88,9 @@ impl Controller for ArrayController {
         let mut reports = Vec::new();
         // The units are made once only to see that they can be, and what they are.
         let memory = Memory::private(1 << 20).map_err(DriverError::new)?;
-        let scratch = ScratchRange { offset: 0, len: memory.len() as u64 };
+        // Less for each than a queue has: what is reported holds there too.
+        let each = memory.len() / options.units.len().max(1) / 4096 * 4096;
+        let scratch = ScratchRange { offset: 0, len: each.max(8192) as u64 };
         for described in &options.units {
             let unit = described.open(&mut descriptors).map_err(DriverError::new)?;
             let mut engine = match self.replace {

@@ -1,7 +1,10 @@
 //! What the driver is started with: its units, and for each the array and its members.
 
+use std::fs::File;
+use std::io::Read;
 use std::os::fd::OwnedFd;
 
+use outboard_disk::crypt::Key;
 use outboard_disk::{Description, EngineError, Limits, Opened};
 use outboard_raid::ArraySpec;
 use serde::{Deserialize, Serialize};
@@ -31,6 +34,9 @@ pub struct UnitOptions {
     /// its medium can be ejected
     #[serde(default)]
     pub removable: bool,
+    /// what is on it is encrypted: the key comes through a pipe, whose descriptor follows the members'
+    #[serde(default)]
+    pub encrypted: bool,
 }
 
 /// Options that cannot be used.
@@ -47,6 +53,14 @@ pub enum OptionsError {
         lun: u16,
         /// number of the member
         member: usize,
+    },
+    /// the key of an encrypted unit
+    #[error("LUN {lun} is encrypted and came without its key: {reason}")]
+    Key {
+        /// the LUN
+        lun: u16,
+        /// what there was instead
+        reason: String,
     },
     /// several members and no array
     #[error("LUN {lun} has {members} members and no array; say how they make one")]
@@ -73,6 +87,7 @@ pub(crate) struct Unit {
     pub(crate) array: Option<ArraySpec>,
     pub(crate) members: Vec<Opened>,
     pub(crate) removable: bool,
+    pub(crate) key: Option<Key>,
 }
 
 impl UnitOptions {
@@ -91,7 +106,9 @@ impl UnitOptions {
             descriptors.extend(fd);
         }
         let serial = serial.to_owned();
-        (Self { lun, serial, array, members: described, removable: false }, descriptors)
+        let options =
+            Self { lun, serial, array, members: described, removable: false, encrypted: false };
+        (options, descriptors)
     }
 
     /// The members' limits.
@@ -116,12 +133,29 @@ impl UnitOptions {
             let opened = Opened::from_parts(description.clone(), fd);
             members.push(opened.map_err(|source| OptionsError::Member { lun, source })?);
         }
+        let key = match self.encrypted {
+            true => Some(self.key(descriptors.next())?),
+            false => None,
+        };
         Ok(Unit {
             lun,
             serial: self.serial.clone(),
             array: self.array,
             members,
             removable: self.removable,
+            key,
         })
+    }
+
+    /// The key that is in the pipe; nothing is left there.
+    fn key(&self, pipe: Option<OwnedFd>) -> Result<Key, OptionsError> {
+        let fail = |reason: &dyn std::fmt::Display| OptionsError::Key {
+            lun: self.lun,
+            reason: reason.to_string(),
+        };
+        let pipe = pipe.ok_or_else(|| fail(&"no descriptor"))?;
+        let mut bytes = [0; Key::BYTES];
+        File::from(pipe).read_exact(&mut bytes).map_err(|error| fail(&error))?;
+        Key::take(&mut bytes).map_err(|error| fail(&error))
     }
 }

@@ -243,6 +243,16 @@ impl Server {
         self.wait_until_ready();
     }
 
+    /// Starts it again, to see how it ends.
+    pub(crate) fn run_again(&self) -> ExitStatus {
+        let mut process = self.setup.spawn();
+        let ended = within(PATIENCE, || process.try_wait().unwrap().is_some());
+        if !ended {
+            process.kill().unwrap();
+        }
+        process.wait().unwrap()
+    }
+
     /// Asks it to end, and waits for that.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         let pid = Pid::from_raw(self.process.id().cast_signed()).unwrap();

@@ -28,7 +28,7 @@ pub(super) fn run(
             let threads = u32::from(row.threads);
             let setup = Setup {
                 path: row.path,
-        confined: row.confined,
+                confined: row.confined,
                 threads,
                 queue_depth: plan.queue_depth.div_ceil(threads),
                 command_bytes: plan.block_size,

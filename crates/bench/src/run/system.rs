@@ -52,8 +52,7 @@ fn measure(
     let mut pass = |phase| -> Result<Sample, BenchError> {
         observer.begin(&format!("{row}, depth {depth}, {phase}"));
         let sample = pass(plan, &mut sessions, &setup, phase, observer);
-        let sample =
-            Sample { row, queue_depth: depth, round, ..sample? };
+        let sample = Sample { row, queue_depth: depth, round, ..sample? };
         observer.end();
         Ok(sample)
     };

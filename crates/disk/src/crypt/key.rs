@@ -6,7 +6,7 @@ use zeroize::Zeroize;
 
 /// A key of AES-256-XTS: the data's half, then the tweak's.
 #[derive(Clone, Eq, PartialEq)]
-pub struct Key(Box<[u8; Key::BYTES]>);
+pub struct Key(Box<[u8; Self::BYTES]>);
 
 /// Bytes that are no key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

@@ -6,6 +6,9 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
 use super::database::sync_folder;
 use super::{Record, StoreError};
 use crate::names;
@@ -109,6 +112,19 @@ fn entries(folder: &Path) -> Vec<(String, PathBuf)> {
     named.collect()
 }
 
+/// Opens a file of a package for reading. No link leads out of the folder: what `outboard ext` may read is
+/// more than what a driver may. A pipe is not waited for.
+fn open_inside(folder: &Path, file: &Path) -> io::Result<File> {
+    let folder = File::open(folder)?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    match rustix::fs::openat2(folder, file, flags, Mode::empty(), inside) {
+        Ok(opened) => Ok(opened.into()),
+        Err(Errno::XDEV) => Err(io::Error::other("a symbolic link leads out of the package")),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 fn copy_file(
     from: &Path,
     to: &Path,
@@ -118,7 +134,7 @@ fn copy_file(
 ) -> Result<(), StoreError> {
     let (source, target) = (from.join(file), to.join(file));
     let refuse = |reason: String| StoreError::File { path: source.clone(), reason };
-    let opened = File::open(&source).and_then(|file| file.metadata().map(|m| (file, m)));
+    let opened = open_inside(from, file).and_then(|file| file.metadata().map(|m| (file, m)));
     let (opened, metadata) = opened.map_err(|error| {
         let mend = match is_program {
             true => "build the driver first, or correct `program`",

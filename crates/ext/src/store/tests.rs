@@ -180,3 +180,43 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_package_brings_nothing_from_outside_of_its_folder() {
+    let (_folder, store) = store();
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("secret"), "secret").unwrap();
+    let source = tempfile::tempdir().unwrap();
+    let package = package(source.path(), "1.0");
+    let table = source.path().join("data/table");
+    let locked = store.lock(WITHIN).unwrap();
+    let links = [outside.path().join("secret"), "../../../../../../etc/hostname".into()];
+    for target in links {
+        fs::remove_file(&table).unwrap();
+        std::os::unix::fs::symlink(&target, &table).unwrap();
+        let message = locked.stage(&package, source.path()).unwrap_err().to_string();
+        assert!(message.contains("out of the package"), "{message}");
+    }
+    // One that stays inside is a file as others.
+    fs::remove_file(&table).unwrap();
+    std::os::unix::fs::symlink("../bin/ram", &table).unwrap();
+    let staged = locked.stage(&package, source.path()).unwrap();
+    assert!(fs::symlink_metadata(staged.folder().join("data/table")).unwrap().is_file());
+}
+
+#[test]
+fn a_pipe_in_a_package_is_not_waited_for() {
+    let (_folder, store) = store();
+    let source = tempfile::tempdir().unwrap();
+    let package = package(source.path(), "1.0");
+    let pipe = |path: &Path| {
+        fs::remove_file(path).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RUSR).unwrap();
+    };
+    pipe(&source.path().join("data/table"));
+    let locked = store.lock(WITHIN).unwrap();
+    let message = locked.stage(&package, source.path()).unwrap_err().to_string();
+    assert!(message.contains("no regular file"), "{message}");
+    pipe(&source.path().join(FILE));
+    assert!(Package::load(source.path()).is_err());
+}

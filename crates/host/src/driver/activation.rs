@@ -7,6 +7,8 @@ use outboard_hba::protocol::{
 use outboard_hba::report::check_identifiers;
 use outboard_hba::{DiskDescription, HbaReport, Manifest, ManifestError, Path, ReportError};
 
+use super::log::plain;
+
 /// Where the conversation is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Step {
@@ -160,12 +162,12 @@ impl Activation {
         };
         self.step = match (self.step, message) {
             (_, FromDriver::Failed { step, reason }) => {
-                return Err(ActivationError::Failed { step, reason });
+                return Err(ActivationError::Failed { step: plain(&step), reason: plain(&reason) });
             }
             (Step::Hello, FromDriver::Hello { protocol, oldest, manifest }) => {
                 agree_with_driver(protocol, oldest)?;
                 if let Err(errors) = manifest.check() {
-                    let identifier = manifest.identifier;
+                    let identifier = plain(&manifest.identifier);
                     return Err(ActivationError::Manifest { identifier, errors });
                 }
                 if let Some(declared) = &self.declared {
@@ -193,7 +195,7 @@ impl Activation {
                 if let Err(error) = check_identifiers(&identifiers) {
                     return Err(ActivationError::Report { identifier: identifier(), error });
                 }
-                self.declined = declined;
+                self.declined = declined.as_deref().map(plain);
                 self.identifiers = identifiers;
                 Step::Start
             }
@@ -278,6 +280,23 @@ mod tests {
         assert!(matches!(a.answer(other), Err(ActivationError::Protocol(_))));
         let early = a.answer(FromDriver::Started);
         assert_eq!(early, Err(ActivationError::OutOfTurn { step: "hello" }));
+    }
+
+    #[test]
+    fn no_word_of_a_driver_is_obeyed_by_a_terminal() {
+        let start = || Activation::new(serde_json::Value::Null, Path::Bundled);
+        let said = "\u{1b}[2J\u{1b}]0;owned\u{7}".to_owned();
+        let failed = FromDriver::Failed { step: said.clone(), reason: said.clone() };
+        let manifest = Manifest::new(&said, "1.0");
+        for message in [failed, hello(manifest)] {
+            let text = start().answer(message).unwrap_err().to_string();
+            assert!(text.contains("owned") && !text.contains('\u{1b}'), "{text:?}");
+        }
+        let mut a = start();
+        a.answer(hello(Ram::default().manifest())).unwrap();
+        a.answer(FromDriver::Initialized { report: Ram::report(), queues: vec![] }).unwrap();
+        a.answer(FromDriver::Mapped { declined: Some(said), identifiers: vec![1] }).unwrap();
+        assert!(!a.declined().unwrap().contains('\u{1b}'));
     }
 
     #[test]

@@ -59,7 +59,8 @@ pub struct Sandbox {
 /// How to attach it.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// how tasks reach it; whether it declines the bundled path, [`Driver::declined`] tells
+    /// how tasks reach it; whether it declines the bundled path,
+    /// [`Driver::declined`](super::Driver::declined) tells
     pub path: Path,
     /// I/O queues
     pub queues: u32,

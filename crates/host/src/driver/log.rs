@@ -168,8 +168,13 @@ impl Lines {
 
 /// Text without anything that a terminal would obey.
 fn shown(line: &[u8]) -> String {
-    let text = String::from_utf8_lossy(line);
-    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+    plain(&String::from_utf8_lossy(line))
+}
+
+/// The same of what a driver says in its messages.
+pub(super) fn plain(text: &str) -> String {
+    let is_obeyed = |c: char| c.is_control() && !matches!(c, '\t' | '\n');
+    text.chars().map(|c| if is_obeyed(c) { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use outboard_hba::protocol::FromDriver;
 use outboard_slots::Region;
 
 use super::launch::LaunchError;
+use super::log::plain;
 
 /// What has become of a driver that runs.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -62,7 +63,7 @@ impl Watch {
                             true
                         }
                         Ok(Some((FromDriver::Failed { step, reason }, _))) => {
-                            seen.status = DriverStatus::Failed(format!("{step}: {reason}"));
+                            seen.status = DriverStatus::Failed(plain(&format!("{step}: {reason}")));
                             true
                         }
                         Ok(Some((FromDriver::Stopped, _))) => {

@@ -133,7 +133,7 @@ impl Child<'_> {
         if self.root {
             note(measures, "unprivileged user", privileges::become_nobody());
         }
-        note(measures, "limits", limits::apply(spec));
+        note(measures, "limits", limits::apply(spec, &self.request.disks));
         note(measures, "limit of threads", limits::threads(spec, namespaces.user));
         let no_new = rustix::thread::set_no_new_privs(true).map_err(said);
         note(measures, "no new privileges", no_new);
@@ -207,8 +207,7 @@ impl Execution {
             environment.push(text(format!("{name}={value}").into_bytes())?);
         }
         if !rings.is_empty() {
-            let named =
-                |(fd, parameters): &Ring| format!("{}:{parameters}", fd.as_raw_fd());
+            let named = |(fd, parameters): &Ring| format!("{}:{parameters}", fd.as_raw_fd());
             let list = rings.iter().map(named).collect::<Vec<_>>().join(",");
             environment.push(text(format!("{RINGS_VARIABLE}={list}").into_bytes())?);
         }

@@ -1,7 +1,8 @@
 //! Resource limits.
 
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 
+use rustix::fs::FileType;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::Spec;
@@ -51,16 +52,35 @@ pub(super) fn raise_locked_memory(bytes: u64) -> Result<(), String> {
         .map_err(|e| e.to_string())
 }
 
-/// Memory, descriptors, stack, core dumps.
-pub(super) fn apply(spec: &Spec) -> Result<(), String> {
+/// Memory, descriptors, stack, core dumps, and the length of files: none of `disks` becomes longer than
+/// the longest of them is.
+pub(super) fn apply(spec: &Spec, disks: &[OwnedFd]) -> Result<(), String> {
     lower(Resource::Data, spec.memory_bytes, "memory")?;
     lower(Resource::Stack, STACK_BYTES, "stack")?;
     lower(Resource::Nofile, spec.descriptors.into(), "descriptors")?;
+    if let Some(bytes) = disks.iter().filter_map(file_bytes).max() {
+        lower(Resource::Fsize, bytes, "length of files")?;
+    }
     if !spec.debug {
         lower(Resource::Core, 0, "core dumps")?;
         lower(Resource::As, spec.memory_bytes.saturating_add(ADDRESS_BYTES), "address space")?;
     }
     Ok(())
+}
+
+/// The length of a regular file; what has none, or cannot be looked at, does not count.
+fn file_bytes(disk: &OwnedFd) -> Option<u64> {
+    let stat = rustix::fs::fstat(disk).ok()?;
+    let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    is_file.then(|| stat.st_size.cast_unsigned())
+}
+
+/// If the machine has no memory left, this process goes first and not the host: what the kernel keeps
+/// for a driver (page tables, requests of its io_urings, pipes) is freed with it, and counted by no limit.
+/// Inherited by what this process makes.
+pub(super) fn go_first() -> Result<(), String> {
+    const FIRST: &[u8] = b"1000";
+    std::fs::write("/proc/self/oom_score_adj", FIRST).map_err(|e| e.to_string())
 }
 
 /// Threads. The kernel counts them by user and user namespace: without one of its own the user's other

@@ -31,7 +31,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Makes the io_urings that a driver inherits.
 pub trait RingMaker {
-    /// One ring, made in the driver's process before it executes: its descriptor, and what the driver
+    /// One ring, made by the launcher: its descriptor, and what the driver
     /// needs to map it. The text has no comma.
     ///
     /// # Errors
@@ -111,6 +111,7 @@ fn start(socket: &OwnedFd, rings: &dyn RingMaker) -> Result<OwnedFd, Failure> {
     let mut measures = Vec::new();
     let mut group = None;
     if wanted {
+        measures.push(Measure::of("first without memory", limits::go_first()));
         if let Some(bytes) = spec.memlock_bytes
             && !privileges::may_lock_memory()
         {
@@ -160,11 +161,7 @@ type Ring = (OwnedFd, String);
 
 /// The rings, by the launcher itself: what is locked for a ring is counted, or for those who may lock
 /// memory not counted, as of its maker.
-fn make_rings(
-    spec: &Spec,
-    disks: &[OwnedFd],
-    maker: &dyn RingMaker,
-) -> Result<Vec<Ring>, Failure> {
+fn make_rings(spec: &Spec, disks: &[OwnedFd], maker: &dyn RingMaker) -> Result<Vec<Ring>, Failure> {
     let disks: Vec<BorrowedFd<'_>> = disks.iter().map(AsFd::as_fd).collect();
     let mut rings = Vec::new();
     for _ in 0..spec.rings {

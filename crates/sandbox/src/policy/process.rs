@@ -111,7 +111,8 @@ const NOT_A_THREAD: u64 = flag(
         | libc::CLONE_NEWPID
         | libc::CLONE_NEWNET,
 );
-const THREAD: u64 = flag(libc::CLONE_THREAD);
+/// A thread with descriptors of its own would have the whole limit of them once more.
+const THREAD: u64 = flag(libc::CLONE_THREAD | libc::CLONE_FILES);
 
 /// Names, timers' slack, what it is restricted by; no capability, dump or parent's death.
 const PRCTL: &[&[Is]] = &[
@@ -175,6 +176,9 @@ const IOCTL: &[&[Is]] = &[
 ];
 const BLKGETSIZE64: u32 = 0x8008_1272;
 
+/// Not `CLOSE_RANGE_UNSHARE`: as [`THREAD`].
+const CLOSE_RANGE: &[&[Is]] = &[&[Is::Int(2, 0)], &[Is::Int(2, libc::CLOSE_RANGE_CLOEXEC)]];
+
 const FILES: &[Line] = &[
     line(libc::SYS_io_uring_enter, "rings that it was given"),
     line(libc::SYS_read, "what is open"),
@@ -192,7 +196,7 @@ const FILES: &[Line] = &[
     line(libc::SYS_fdatasync, "flush"),
     line(libc::SYS_fstat, "size of what is open"),
     line(libc::SYS_close, "what is open"),
-    line(libc::SYS_close_range, "what is open"),
+    only(libc::SYS_close_range, CLOSE_RANGE, "what is open"),
     line(libc::SYS_dup, "copies, below its limit"),
     line(libc::SYS_dup3, "copies, below its limit"),
     line(libc::SYS_pipe2, "among its threads"),

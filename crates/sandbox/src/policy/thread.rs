@@ -18,6 +18,7 @@ const IO: &[Line] = &[
     line(libc::SYS_pwritev, "as pwrite64"),
     line(libc::SYS_preadv2, "as pread64"),
     line(libc::SYS_pwritev2, "as pwrite64"),
+    line(libc::SYS_lseek, "what of a file is mapped"),
     line(libc::SYS_fsync, "flush"),
     line(libc::SYS_fdatasync, "flush"),
     line(libc::SYS_recvfrom, "single path"),

@@ -1,6 +1,7 @@
 //! What requests and signals do.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::http::StatusCode;
 
@@ -9,6 +10,10 @@ use crate::config::{Config, Machine, Source};
 use crate::control::{Control, ExtensionReport, ReloadError, ReloadReport};
 use crate::notify;
 use crate::status::Status;
+use crate::trace::{Trace, TraceError, Wanted};
+
+/// What an I/O thread has to end a trace after its time.
+const TRACE_GRACE: Duration = Duration::from_secs(2);
 
 /// The server, shared by all requests.
 #[derive(Clone)]
@@ -108,6 +113,17 @@ impl Shared {
             Err(error) => tracing::error!(%error, "extensions are as they were"),
         }
         Ok(outcome?)
+    }
+
+    /// Records tasks of a target, and waits until that is over.
+    pub(super) async fn trace(&self, target: String, wanted: Wanted) -> Result<Trace, ApiProblem> {
+        let name = target.clone();
+        let traced = self.ask(move |inner| inner.control.trace(&name, wanted)).await??;
+        let within = Duration::from_secs(wanted.seconds) + TRACE_GRACE;
+        match tokio::time::timeout(within, traced).await {
+            Ok(Ok(recorded)) => Ok(recorded?.into()),
+            Ok(Err(_)) | Err(_) => Err(TraceError::Gone(target).into()),
+        }
     }
 
     /// Calls the server from a thread that may wait.

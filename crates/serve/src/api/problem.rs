@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::config::{ConfigError, Problem};
 use crate::control::ReloadError;
+use crate::trace::TraceError;
 
 /// What went wrong: the thing, the rule and the mend.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
@@ -63,6 +64,20 @@ impl From<ReloadError> for ApiProblem {
                 "try again when it has ended",
             ),
         }
+    }
+}
+
+impl From<TraceError> for ApiProblem {
+    fn from(error: TraceError) -> Self {
+        let (status, mend) = match &error {
+            TraceError::NoTarget(_) => (StatusCode::NOT_FOUND, "GET /v1/targets has all of them"),
+            TraceError::Busy(_) => (StatusCode::CONFLICT, "try again when it has ended"),
+            TraceError::Gone(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "look whether the server is ending, and at its log",
+            ),
+        };
+        Self::new(status, error.to_string(), mend)
     }
 }
 

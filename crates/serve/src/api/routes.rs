@@ -1,6 +1,6 @@
 //! Requests and their answers.
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::control::{ExtensionReport, ReloadReport};
 use crate::metrics;
 use crate::status::{ExtensionInUse, Session, Status, Target};
+use crate::trace::{SECONDS_MAX, TASKS_MAX, Trace, Wanted};
 
 type Answer<T> = Result<Json<T>, ApiProblem>;
 
@@ -31,6 +32,7 @@ pub(super) fn all(shared: Shared) -> Router {
         .routes(routes!(status))
         .routes(routes!(targets))
         .routes(routes!(target))
+        .routes(routes!(trace))
         .routes(routes!(sessions))
         .routes(routes!(extensions))
         .routes(routes!(reload_extensions))
@@ -82,6 +84,49 @@ async fn target(State(shared): State<Shared>, Path(name): Path<String>) -> Answe
         let detail = format!("there is no target {name:?}");
         ApiProblem::new(StatusCode::NOT_FOUND, detail, "GET /v1/targets has all of them")
     })
+}
+
+/// Record the life of single tasks of a target, from their reception to their end
+#[utoipa::path(
+    post,
+    path = "/v1/targets/{name}/trace",
+    params(
+        ("name" = String, Path, description = "iSCSI name"),
+        ("tasks" = Option<usize>, Query, description = "so many tasks, 1 to 7281; 32 if not said"),
+        ("seconds" = Option<u64>, Query, description = "at most so long, 1 to 60; 10 if not said")
+    ),
+    responses(
+        (status = 200, body = Trace),
+        (status = 400, body = ApiProblem, description = "no such number"),
+        (status = 404, body = ApiProblem),
+        (status = 409, body = ApiProblem, description = "it is being traced already")
+    )
+)]
+async fn trace(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answer<Trace> {
+    let wanted = wanted(query.as_deref().unwrap_or_default()).map_err(|detail| {
+        let mend = format!("write ?tasks=1..{TASKS_MAX}&seconds=1..{SECONDS_MAX}");
+        ApiProblem::new(StatusCode::BAD_REQUEST, detail, mend)
+    })?;
+    shared.trace(name, wanted).await.map(Json)
+}
+
+fn wanted(query: &str) -> Result<Wanted, String> {
+    let mut wanted = Wanted { tasks: 32, seconds: 10 };
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let number: u64 = value.parse().map_err(|_| format!("{name}={value:?} is no number"))?;
+        match (name, usize::try_from(number)) {
+            ("tasks", Ok(tasks @ 1..=TASKS_MAX)) => wanted.tasks = tasks,
+            ("seconds", _) if (1..=SECONDS_MAX).contains(&number) => wanted.seconds = number,
+            ("tasks" | "seconds", _) => return Err(format!("{name}={number} is out of range")),
+            _ => return Err(format!("there is no {name:?}")),
+        }
+    }
+    Ok(wanted)
 }
 
 /// All sessions

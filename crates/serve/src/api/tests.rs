@@ -147,11 +147,25 @@ fn the_description_has_every_request() {
             "/v1/stop",
             "/v1/targets",
             "/v1/targets/{name}",
+            "/v1/targets/{name}/trace",
         ]
     );
     for schema in ["Status", "TargetStatus", "LunStatus", "SessionStatus", "ApiProblem"] {
         assert!(description["components"]["schemas"][schema].is_object(), "{schema}");
     }
+}
+
+#[test]
+fn a_trace_is_refused_with_what_can_be_asked_for() {
+    let server = Server::start();
+    for query in ["?tasks=0", "?tasks=7282", "?seconds=61", "?tasks=many", "?colour=1", "?tasks"] {
+        let (status, _, body) = server.ask(&format!("POST /v1/targets/x/trace{query}"));
+        assert_eq!(status, 400, "{query}: {body}");
+        assert!(body.contains("tasks=1..7281&seconds=1..60"), "{body}");
+    }
+    let (status, _, body) = server.ask("POST /v1/targets/x/trace?tasks=7281&seconds=60");
+    assert_eq!(status, 404, "{body}");
+    assert!(body.contains("there is no target"), "{body}");
 }
 
 #[test]

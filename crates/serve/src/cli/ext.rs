@@ -6,6 +6,7 @@ mod new;
 mod report;
 mod tell;
 mod test;
+mod trace;
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -67,9 +68,9 @@ enum ExtCommand {
         /// The folder to put its folder in [default: this one]
         #[arg(long)]
         folder: Option<PathBuf>,
-        /// A checkout of Outboard to build with [default: the released SDK]
+        /// A checkout of Outboard to build with
         #[arg(long, value_name = "FOLDER")]
-        sdk: Option<PathBuf>,
+        sdk: PathBuf,
         #[command(flatten)]
         common: Common,
     },
@@ -77,6 +78,13 @@ enum ExtCommand {
     Report {
         #[command(flatten)]
         which: report::Which,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Record the life of single tasks: where their time goes, on both sides
+    Trace {
+        #[command(flatten)]
+        what: trace::What,
         #[command(flatten)]
         common: Common,
     },
@@ -113,10 +121,11 @@ pub fn ext(args: &ExtArgs) -> ExitCode {
         }
         ExtCommand::Deactivate { identifier, common } => change::deactivate(identifier, common),
         ExtCommand::New { name, folder, sdk, common } => {
-            new::new(name, folder.as_deref(), sdk.as_deref(), common)
+            new::new(name, folder.as_deref(), sdk, common)
         }
         ExtCommand::Test { folder, common } => test::test(folder, common),
         ExtCommand::Report { which, common } => report::report(which, common),
+        ExtCommand::Trace { what, common } => trace::trace(what, common),
         ExtCommand::List { verbose, common } => list::list(*verbose, common),
     };
     outcome.unwrap_or_else(|failed| failed.exit())
@@ -191,7 +200,7 @@ fn put_json(value: &impl Serialize) -> ExitCode {
 
 const EXAMPLES: &str = "\
 Examples:
-  outboard ext new my-raid
+  outboard ext new my-raid --sdk ~/outboard
   outboard ext test ./ram-disk --timeout 120
   outboard ext activate ./ram-disk
   outboard ext list --verbose
@@ -200,6 +209,7 @@ Examples:
   outboard ext deactivate com.example.ram-disk
   outboard ext report                             drivers that died
   outboard ext report latest
+  outboard ext trace --tasks 1000 --perfetto trace.json
   outboard serve --extension com.example.ram-disk --disk mem:1Gi
 
 Exit codes: 0 done; 1 failed, and what ran goes on; 2 cannot be as asked for.";

@@ -29,6 +29,6 @@ pub fn status(args: &StatusArgs) -> ExitCode {
     }
 }
 
-fn default_socket() -> PathBuf {
+pub(super) fn default_socket() -> PathBuf {
     Machine::here().runtime_folder.join("api.sock")
 }

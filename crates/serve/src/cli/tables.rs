@@ -78,9 +78,7 @@ fn drivers(drivers: &[Driver]) -> String {
     }
     let mut out = table.render("");
     if drivers.iter().any(|driver| driver.debug) {
-        out.push_str(
-            "debug mode: no deadline passes and no hang is found (docs/debugging.md)\n",
-        );
+        out.push_str("debug mode: no deadline passes and no hang is found (docs/debugging.md)\n");
     }
     out
 }
@@ -292,7 +290,10 @@ mod tests {
         assert!(!render(&status).contains("debug"));
         status.drivers[0].debug = true;
         let text = render(&status);
-        assert!(text.contains("running, debug") && text.contains("debug mode: no deadline"), "{text}");
+        assert!(
+            text.contains("running, debug") && text.contains("debug mode: no deadline"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub struct Array {
     pub thin: Option<bool>,
     /// bytes of a logical block, 512 or 4096; none: as the disks say. The members have it too
     pub block_size: Option<u32>,
+    /// the file of the key that its data is encrypted under, absolute; none: it is not
+    pub key_file: Option<PathBuf>,
 }
 
 /// How members become one.
@@ -78,6 +80,9 @@ impl Array {
         let removable = section.get("removable", Value::flag).unwrap_or(false);
         let thin = section.get("thin", Value::flag);
         let block_size = section.get("block_size", block_size);
+        let key_file = section.get("key_file", |value| {
+            value.parse(|text| Ok::<_, Fault>(absolute(folder, Path::new(text))))
+        });
         let (Some(name), Some(members)) = (name, members) else {
             section.finish();
             return None;
@@ -92,8 +97,17 @@ impl Array {
             }
         };
         let Said { name, members, .. } = said;
-        let mut array =
-            Self { name, layout, members, serial, read_only, removable, thin, block_size };
+        let mut array = Self {
+            name,
+            layout,
+            members,
+            serial,
+            read_only,
+            removable,
+            thin,
+            block_size,
+            key_file,
+        };
         if let Err((key, rule, mend)) = array.spread() {
             section.problem(key, rule, mend);
         }

@@ -90,10 +90,18 @@ fn covers(one: &SocketAddr, other: &SocketAddr) -> bool {
 fn arrays(config: &Config, places: &Places, found: &mut Vec<Found>) {
     let mut names = HashMap::new();
     let mut disks = HashMap::new();
+    let mut keys = HashMap::new();
     for (array, at) in config.arrays.iter().zip(&places.arrays) {
         if names.insert(array.name.as_str(), ()).is_some() {
             let rule = format!("there are two arrays {:?}", array.name);
             found.push(Found::new(at.clone(), "array.name", rule, "give each its own name"));
+        }
+        if let Some(key) = &array.key_file
+            && let Some(other) = keys.insert(key, &array.name)
+        {
+            let rule = format!("{} is the key of array {other:?} already", key.display());
+            let mend = "give each array a key of its own: an erased key is gone for all";
+            found.push(Found::new(at.clone(), "array.key_file", rule, mend));
         }
         for member in &array.members {
             let DiskKind::File { path, .. } = &member.kind else { continue };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::array::{Array, Said, chunk_text, member};
+use super::array::{Array, Said, absolute, chunk_text, member};
 use super::check::{LunPlace, Places, TargetPlaces};
 use super::extension::{Extension, disk};
 use super::machine::Machine;
@@ -35,6 +35,7 @@ pub struct Flags {
     #[arg(long, value_name = "OPTION", requires = "extension")]
     pub option: Vec<String>,
     /// Address to accept on, as 127.0.0.1:3260 or [::1]:3260 [default: 127.0.0.1:3260]
+    #[allow(rustdoc::broken_intra_doc_links, reason = "an address; the text is the help's too")]
     #[arg(long, value_name = "ADDRESS")]
     pub iscsi: Vec<String>,
     /// iSCSI name of the target [default: made from the host's name]
@@ -67,6 +68,9 @@ pub struct Flags {
     /// Thin provisioned, on or off [default: as the disks can]
     #[arg(long, value_name = "SWITCH")]
     pub thin: Option<String>,
+    /// File of the key that the array is encrypted under; made if the disks are empty
+    #[arg(long, value_name = "FILE", requires = "array")]
+    pub key_file: Option<PathBuf>,
     /// Watch for work all the time: shorter answers at small depth for a processor each
     #[arg(long)]
     pub spin: bool,
@@ -273,6 +277,7 @@ impl Flags {
             removable: self.removable,
             thin: self.thin()?,
             block_size: self.block_size,
+            key_file: self.key_file.as_ref().map(|file| absolute(folder, file)),
         };
         array.spread().map_err(|(_, rule, mend)| Fault::new(rule, mend))?;
         Ok(array)

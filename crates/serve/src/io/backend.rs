@@ -6,6 +6,7 @@ use outboard_scsi::{Lun, TaskAttribute};
 use outboard_slots::{Memory, Time};
 use outboard_spc::NexusId;
 
+use super::recorder::Recorder;
 use super::tally::Tally;
 
 /// Bytes that a digest is computed over at a time: shared memory is never looked at in place.
@@ -21,6 +22,8 @@ pub struct Scsi<'a> {
     pub memory: &'a Memory,
     /// counts by LUN
     pub tally: &'a mut Tally,
+    /// what records tasks while somebody asks for it
+    pub trace: Option<&'a mut Recorder>,
 }
 
 impl Backend for Scsi<'_> {
@@ -40,45 +43,24 @@ impl Backend for Scsi<'_> {
 
     #[inline]
     fn submit(&mut self, command: &ScsiCommand<'_>) -> Submitted {
-        let lun = command.lun;
-        let nexus = NexusId::from_bits(command.nexus).index();
-        let free = self.stack.free_buffer_bytes();
-        if !self.tally.shares.allow(nexus, command.expected, free) {
-            return Submitted::Full;
-        }
-        let accepted = self.stack.submit(
-            self.now,
-            &Command {
-                nexus: NexusId::from_bits(command.nexus),
-                lun,
-                cdb: command.cdb,
-                attribute: command.attribute,
-                tag: command.tag,
-                expected: command.expected,
-                cookie: command.cookie,
-            },
-        );
-        match accepted {
-            Accepted::Slot { slot, offset, len } => {
-                let direction = self.stack.direction(slot);
-                self.tally.begin(self.now, slot, lun, direction);
-                self.tally.shares.take(slot, nexus, len);
-                Submitted::Buffer { slot, offset, len, direction }
-            }
-            Accepted::Answered(answer) => {
-                self.tally.answered_at_once(lun, &answer);
-                Submitted::Answered(scsi_answer(answer))
-            }
-            Accepted::Full => Submitted::Full,
+        match self.trace {
+            None => self.take_in(command),
+            Some(_) => self.submit_traced(command),
         }
     }
 
     #[inline]
     fn ready(&mut self, slot: u16, attribute: TaskAttribute) {
+        if let Some(trace) = &mut self.trace {
+            trace.ready(slot);
+        }
         self.stack.ready(slot, attribute);
     }
 
     fn cancel(&mut self, slot: u16) {
+        if let Some(trace) = &mut self.trace {
+            trace.close(slot);
+        }
         self.tally.cancelled(slot);
         self.tally.shares.give_back(slot);
         self.stack.cancel(slot);
@@ -86,6 +68,9 @@ impl Backend for Scsi<'_> {
 
     #[inline]
     fn finish(&mut self, slot: u16) {
+        if let Some(trace) = &mut self.trace {
+            trace.finished(slot);
+        }
         self.tally.shares.give_back(slot);
         self.stack.finish(slot);
     }
@@ -140,6 +125,58 @@ impl Backend for Scsi<'_> {
 
     fn free_slots(&self) -> u32 {
         self.stack.free_slots()
+    }
+}
+
+impl Scsi<'_> {
+    /// A command on its way to the stack, as far as the session's share of buffers goes.
+    #[inline]
+    fn take_in(&mut self, command: &ScsiCommand<'_>) -> Submitted {
+        let lun = command.lun;
+        let nexus = NexusId::from_bits(command.nexus).index();
+        let free = self.stack.free_buffer_bytes();
+        if !self.tally.shares.allow(nexus, command.expected, free) {
+            return Submitted::Full;
+        }
+        let accepted = self.stack.submit(
+            self.now,
+            &Command {
+                nexus: NexusId::from_bits(command.nexus),
+                lun,
+                cdb: command.cdb,
+                attribute: command.attribute,
+                tag: command.tag,
+                expected: command.expected,
+                cookie: command.cookie,
+            },
+        );
+        match accepted {
+            Accepted::Slot { slot, offset, len } => {
+                let direction = self.stack.direction(slot);
+                self.tally.begin(self.now, slot, lun, direction);
+                self.tally.shares.take(slot, nexus, len);
+                Submitted::Buffer { slot, offset, len, direction }
+            }
+            Accepted::Answered(answer) => {
+                self.tally.answered_at_once(lun, &answer);
+                Submitted::Answered(scsi_answer(answer))
+            }
+            Accepted::Full => Submitted::Full,
+        }
+    }
+
+    #[cold]
+    fn submit_traced(&mut self, command: &ScsiCommand<'_>) -> Submitted {
+        let at = Time::now();
+        let submitted = self.take_in(command);
+        if let Some(trace) = &mut self.trace {
+            match &submitted {
+                Submitted::Buffer { slot, len, .. } => trace.received(at, command, *slot, *len),
+                Submitted::Answered(_) => trace.answered_at_once(),
+                _ => {}
+            }
+        }
+        submitted
     }
 }
 

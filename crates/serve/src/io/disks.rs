@@ -5,16 +5,20 @@
 //! belongs to the server and outlives the driver.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use outboard_array::UnitOptions;
-use outboard_disk::open::{OpenOptions, Opened, open};
+use outboard_disk::crypt::Key;
+use outboard_disk::open::{Lock, OpenOptions, Opened, open};
 use outboard_disk::{Description, DiskKind, DiskSpec, EngineError, OpenError};
 use outboard_hba::DiskDescription;
 use outboard_md::{MdError, Order, assemble_disks};
 use outboard_raid::ArraySpec;
 
+use super::keys::{Keeper, KeyError};
 use crate::config::{Array, Layout};
 
 /// Why an array cannot be served.
@@ -36,6 +40,14 @@ pub enum DisksError {
         whose: String,
         /// what is wrong with them
         source: Box<MdError>,
+    },
+    /// its key
+    #[error("{whose}: {source}")]
+    Key {
+        /// the array
+        whose: String,
+        /// what is wrong with it
+        source: Box<KeyError>,
     },
     /// a descriptor
     #[error("{whose}: {source}")]
@@ -70,14 +82,22 @@ pub struct Units {
     pub paths: Vec<PathBuf>,
 }
 
-/// Opens the arrays under `luns`.
+/// Opens the arrays under `luns`. `state` is the state directory, if there is one.
 ///
 /// # Errors
 /// A member is missing, foreign, in use or unfit: the message names it and the mend.
-pub fn open_all(luns: &[(u16, Array)], kept: &mut Kept) -> Result<Units, DisksError> {
+pub fn open_all(
+    luns: &[(u16, Array)],
+    state: Option<&Path>,
+    kept: &mut Kept,
+) -> Result<Units, DisksError> {
     let mut units = Units::default();
     for (lun, array) in luns {
         let (spec, members, serial) = layout(array)?;
+        let keeper = Keeper::of(array, &serial, state);
+        let key = keeper
+            .key(|| empty(array, &members, kept))
+            .map_err(|source| DisksError::Key { whose: whose(array), source: Box::new(source) })?;
         let mut opened = Vec::with_capacity(members.len());
         for (index, member) in members.iter().enumerate() {
             if let DiskKind::File { path, .. } = &member.kind {
@@ -87,10 +107,54 @@ pub fn open_all(luns: &[(u16, Array)], kept: &mut Kept) -> Result<Units, DisksEr
         }
         let (mut unit, descriptors) = UnitOptions::new(*lun, &serial, spec, opened);
         unit.removable = array.removable;
+        unit.encrypted = key.is_some();
         units.options.push(unit);
         units.descriptors.extend(descriptors);
+        if let Some(key) = key {
+            let fail = |source| DisksError::Descriptor { whose: whose(array), source };
+            units.descriptors.push(pipe_with(&key).map_err(fail)?);
+        }
     }
     Ok(units)
+}
+
+/// Replaces the key of an array by a new one; what was encrypted under the old one is gone. No driver
+/// may have the array, nor get it before this has ended.
+///
+/// # Errors
+/// The old key is in force, as far as is known.
+pub fn renew_key(array: &Array, state: Option<&Path>) -> Result<(), DisksError> {
+    let (_, _, serial) = layout(array)?;
+    Keeper::of(array, &serial, state)
+        .renew()
+        .map_err(|source| DisksError::Key { whose: whose(array), source: Box::new(source) })
+}
+
+/// A pipe with a key in it, for the driver alone: read once, it is nowhere any more.
+fn pipe_with(key: &Key) -> std::io::Result<OwnedFd> {
+    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    File::from(writer).write_all(key.bytes())?;
+    Ok(reader)
+}
+
+/// Whether there is nothing on the members that a new key would make unreadable; what there is.
+fn empty(array: &Array, members: &[DiskSpec], kept: &Kept) -> Result<(), String> {
+    for (index, member) in members.iter().enumerate() {
+        if kept.0.contains_key(&(whose(array), index)) {
+            return Err(format!("{member} holds data"));
+        }
+        if !matches!(member.kind, DiskKind::File { .. }) {
+            continue;
+        }
+        let options = OpenOptions {
+            writable: false,
+            lock: Lock::None,
+            must_be_empty: true,
+            ..OpenOptions::default()
+        };
+        open(member, &options).map_err(|error| error.to_string())?;
+    }
+    Ok(())
 }
 
 /// Opens the disks of an extension: what each is, and its descriptor.

@@ -13,8 +13,10 @@ use rustix::io::Errno;
 
 use super::plan::Serves;
 use super::portal::Seat;
+use super::recorder::Done;
 use super::supervisor::Started;
 use super::target::TargetReport;
+use crate::trace::Wanted;
 
 /// What an I/O thread is told.
 #[derive(Debug)]
@@ -40,6 +42,15 @@ pub enum Message {
         serves: Serves,
         /// told when it has happened, or why not
         done: Sender<Result<Vec<String>, String>>,
+    },
+    /// records the life of a target's tasks
+    Trace {
+        /// index of the target in its thread
+        target: usize,
+        /// how many, and how long
+        wanted: Wanted,
+        /// is sent what was recorded
+        done: Done,
     },
     /// drop the sessions of initiators in order, then end; drivers too
     Drain {

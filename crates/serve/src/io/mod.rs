@@ -13,6 +13,7 @@
 //! | [`reservations`] | files of persistent reservations |
 //! | [`shares`] | how much of the buffer pool a session may hold |
 //! | [`tally`] | what the LUNs have done |
+//! | [`recorder`] | the life of single tasks, while somebody asks for it |
 //! | [`mailbox`] | messages to an I/O thread |
 //!
 //! A target belongs to one I/O thread with all that it has: its sessions, its task sets, its
@@ -22,9 +23,11 @@
 pub mod backend;
 pub mod connection;
 pub mod disks;
+pub mod keys;
 pub mod mailbox;
 pub mod plan;
 pub mod portal;
+pub mod recorder;
 pub mod reservations;
 pub mod shares;
 pub mod supervisor;

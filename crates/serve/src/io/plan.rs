@@ -10,7 +10,7 @@ use outboard_disk::DiskKind;
 use outboard_host::driver::{Driver, Offer, Sandbox};
 use outboard_sandbox::{Launcher, Mode};
 
-use super::disks::{Kept, open_all, open_disks};
+use super::disks::{DisksError, Kept, open_all, open_disks, renew_key};
 use super::supervisor::StartError;
 use crate::config::{self, Array, Extension};
 use crate::report::Reports;
@@ -31,6 +31,10 @@ pub struct Plan {
     pub target: String,
     /// where reports of its deaths go
     pub reports: Option<Reports>,
+    /// the state directory
+    pub state: Option<PathBuf>,
+    /// LUNs whose key is replaced before the next start
+    pub erasures: Vec<u16>,
 }
 
 /// What a target serves.
@@ -135,7 +139,7 @@ impl Plan {
         let fail = |error| StartError::Disks(Box::new(error));
         match &self.serves {
             Serves::Arrays(units) => {
-                let units = open_all(units, &mut kept).map_err(fail)?;
+                let units = open_all(units, self.state.as_deref(), &mut kept).map_err(fail)?;
                 let options = ArrayOptions {
                     units: units.options,
                     maximum_task_count: self.driver.slots,
@@ -164,6 +168,25 @@ impl Plan {
         }
     }
 
+    /// Replaces the keys that are to be replaced, while there is no driver: by LUN, whether that
+    /// succeeded.
+    pub(super) fn erase(&self) -> Vec<(u16, bool)> {
+        let erase = |&lun: &u16| {
+            let Some(array) = self.serves.encrypted(lun) else { return (lun, false) };
+            let renewed = renew_key(array, self.state.as_deref());
+            self.tell(lun, &renewed);
+            (lun, renewed.is_ok())
+        };
+        self.erasures.iter().map(erase).collect()
+    }
+
+    fn tell(&self, lun: u16, renewed: &Result<(), DisksError>) {
+        match renewed {
+            Ok(()) => tracing::warn!(target = self.target, lun, "its key was erased: a new one"),
+            Err(error) => tracing::error!(target = self.target, lun, %error, "its key stays"),
+        }
+    }
+
     /// Whether what the driver reports is what its package says.
     pub(super) fn check(&self, driver: &Driver) -> Result<(), StartError> {
         let package = self.serves.installed().map(|installed| &installed.package);
@@ -183,6 +206,21 @@ impl Serves {
                 units.iter().flat_map(|(_, array)| &array.members).filter_map(file).collect()
             }
             Self::Extension(extension) => extension.disks.iter().filter_map(file).collect(),
+        }
+    }
+
+    /// The array of a LUN, if its data is encrypted.
+    pub fn encrypted(&self, lun: u16) -> Option<&Array> {
+        let Self::Arrays(units) = self else { return None };
+        let (_, array) = units.iter().find(|(number, _)| *number == lun)?;
+        array.key_file.as_ref().map(|_| array)
+    }
+
+    /// Says which units have a key that can be replaced.
+    pub fn tell_encrypted(&self, target: &mut outboard_spc::Target) {
+        let luns: Vec<_> = target.luns().collect();
+        for lun in luns {
+            target.set_encrypted(lun, self.encrypted(lun.number()).is_some());
         }
     }
 

@@ -48,6 +48,9 @@ pub enum StartError {
     /// the predecessor's I/O
     #[error(transparent)]
     Fence(#[from] FenceError),
+    /// somebody else has a disk; nothing was touched
+    #[error(transparent)]
+    Claim(FenceError),
     /// it wants another path
     #[error(
         "the driver declines the bundled path ({reason}); `outboard serve` serves bundled drivers: accept it in Controller::map_bundled"
@@ -90,6 +93,8 @@ pub struct Started {
     pub result: Result<Running, StartError>,
     /// what the predecessor had completed, to be answered once it is fenced
     pub drained: Option<Drained>,
+    /// LUNs whose key was to be replaced, and whether it was; all that was before is dead by then
+    pub erased: Vec<(u16, bool)>,
     /// where the pause went
     pub pause: Pause,
 }
@@ -112,7 +117,7 @@ pub struct Pause {
 /// # Errors
 /// A disk or the driver refuses.
 pub fn start(plan: &Plan, region: Option<Region>) -> Result<Running, StartError> {
-    claim(&plan.serves)?;
+    claim(&plan.serves).map_err(StartError::Claim)?;
     let given = plan.give()?;
     let program = plan.program()?;
     let sandbox = plan.sandbox(&program)?;
@@ -215,16 +220,18 @@ pub fn replace(
         let mut pause = Pause::default();
         // Taken out before the successor makes the rings new.
         let drained = old.map(|(old, report)| end(old, report, leave, &plan, &mut pause));
-        let result = succeed(&paths, leave, &plan, region, &mut pause);
+        let mut erased = Vec::new();
+        let result = succeed(&paths, leave, &plan, region, &mut erased, &mut pause);
         // An I/O thread that has ended needs no driver.
-        let started = Box::new(Started { result, drained, pause });
+        let started = Box::new(Started { result, drained, erased, pause });
         let _ = post.send(Message::Driver { target, started });
     };
     let spawned = std::thread::Builder::new().name("supervisor".to_owned()).spawn(work);
     if let Err(error) = spawned {
         // The old driver went with what the thread was to do; the next attempt fences it.
         let result = Err(StartError::Thread(error));
-        let started = Box::new(Started { result, drained: None, pause: Pause::default() });
+        let (erased, pause) = (Vec::new(), Pause::default());
+        let started = Box::new(Started { result, drained: None, erased, pause });
         let _ = again.send(Message::Driver { target, started });
     }
 }
@@ -273,6 +280,7 @@ fn succeed(
     leave: Leave,
     plan: &Plan,
     region: Region,
+    erased: &mut Vec<(u16, bool)>,
     pause: &mut Pause,
 ) -> Result<Running, StartError> {
     let fenced = Instant::now();
@@ -291,6 +299,8 @@ fn succeed(
         }
     }
     pause.fence = fenced.elapsed();
+    // Nobody has the keys now, and the successor reads what is then in force.
+    *erased = plan.erase();
     if let Leave::Killed { deaths } = leave {
         let index = deaths.saturating_sub(1).min(BACK_OFF.len() - 1);
         pause.back_off = BACK_OFF.get(index).copied().unwrap_or_default();

@@ -132,6 +132,10 @@ impl Tally {
     }
 }
 
+fn is_error(status: Status) -> bool {
+    !matches!(status, Status::Good | Status::ConditionMet)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,8 +155,4 @@ mod tests {
         tally.begin(Time::ZERO, 1, Lun::ZERO.encode(), Direction::FromDevice);
         assert_eq!(tally.of(0).outstanding, 1, "a slot has one task");
     }
-}
-
-fn is_error(status: Status) -> bool {
-    !matches!(status, Status::Good | Status::ConditionMet)
 }

@@ -19,11 +19,13 @@ use self::supervision::{Lost, Replacement, Supervision};
 use super::backend::{Scsi, scsi_answer};
 use super::mailbox::Post;
 use super::plan::Plan;
+use super::recorder::{Done, Recorder, Traced};
 use super::reservations::Folder;
 use super::supervisor::Running;
 use super::tally::Tally;
 use crate::report::Kind;
 use crate::status::{Counters, DriverState, Latency, Pause};
+use crate::trace::{TraceError, Wanted};
 
 /// A target.
 pub struct Target {
@@ -45,6 +47,8 @@ pub struct Target {
     reservations: Option<Folder>,
     supervision: Supervision,
     replacement: Option<Replacement>,
+    /// while somebody asks for it
+    trace: Option<Box<Recorder>>,
 }
 
 /// How a target is.
@@ -125,13 +129,19 @@ impl Target {
             reservations,
             supervision: Supervision::running(),
             replacement: None,
+            trace: None,
         }
     }
 
     /// The region's memory, and the sessions with the stack lent to them.
     pub fn lend(&mut self, now: Time) -> (&mut Server, Scsi<'_>, &Memory) {
-        let scsi =
-            Scsi { now, stack: &mut self.stack, memory: &self.memory, tally: &mut self.tally };
+        let scsi = Scsi {
+            now,
+            stack: &mut self.stack,
+            memory: &self.memory,
+            tally: &mut self.tally,
+            trace: self.trace.as_deref_mut(),
+        };
         (&mut self.server, scsi, &self.memory)
     }
 
@@ -139,13 +149,19 @@ impl Target {
     pub fn turn(&mut self, now: Time, post: &Post, index: usize) -> bool {
         let mut moved = self.look_at_driver(now, post, index);
         self.try_again(now, post, index);
-        let turned = match &mut self.running {
-            Some(running) => self.stack.turn(now, &mut *running.channel, &mut self.answers),
-            None => self.stack.turn(now, &mut NoDriver, &mut self.answers),
+        let turned = match (&mut self.running, &mut self.trace) {
+            (Some(running), None) => self.stack.turn(now, &mut *running.channel, &mut self.answers),
+            (Some(running), Some(recorder)) => {
+                let (inner, region) = (&mut *running.channel, &self.region);
+                self.stack.turn(now, &mut Traced { inner, region, recorder }, &mut self.answers)
+            }
+            (None, _) => self.stack.turn(now, &mut NoDriver, &mut self.answers),
         };
         match turned {
             Ok(answered) => moved |= answered,
-            Err(error) => self.lose(now, Lost::AtFault(Kind::Channel), error.to_string(), post, index),
+            Err(error) => {
+                self.lose(now, Lost::AtFault(Kind::Channel), error.to_string(), post, index);
+            }
         }
         self.supervision.pauses.completed(now, self.stack.counters().completed);
         if self.stack.has_requests()
@@ -156,7 +172,9 @@ impl Target {
             match unsent {
                 // A closed control socket is a dead driver: the watcher tells.
                 Ok(()) | Err(ControlError::Closed) => {}
-                Err(error) => self.lose(now, Lost::AtFault(Kind::Channel), error.to_string(), post, index),
+                Err(error) => {
+                    self.lose(now, Lost::AtFault(Kind::Channel), error.to_string(), post, index);
+                }
             }
         }
         if let Some(reason) = self.stack.unfit() {
@@ -166,6 +184,10 @@ impl Target {
         }
         moved |= self.keep_reservations();
         self.answer(now);
+        if self.trace.as_ref().is_some_and(|trace| trace.is_over(now)) {
+            self.end_trace();
+        }
+        self.begin_erasures(now);
         self.go_on_with_replacement(now, post, index);
         moved
     }
@@ -175,6 +197,9 @@ impl Target {
         let mut answers = std::mem::take(&mut self.answers);
         for answer in answers.drain(..) {
             self.tally.end(now, &answer);
+            if let Some(trace) = &mut self.trace {
+                trace.answered(&answer);
+            }
             let (server, mut scsi, _) = self.lend(now);
             server.answer(now, &mut scsi, scsi_answer(answer));
         }
@@ -209,7 +234,29 @@ impl Target {
             0 => Time::NEVER,
             _ => self.stack.next_deadline(),
         };
-        stack.min(self.server.next_event()).min(self.next_attempt())
+        let trace = self.trace.as_ref().map_or(Time::NEVER, |trace| trace.until());
+        stack.min(self.server.next_event()).min(self.next_attempt()).min(trace)
+    }
+
+    /// Records tasks from now on, for `done`; one at a time.
+    pub fn trace(&mut self, now: Time, wanted: Wanted, done: Done) {
+        if self.trace.as_ref().is_some_and(|trace| !trace.is_over(now)) {
+            let _ = done.send(Err(TraceError::Busy(self.name.clone())));
+            return;
+        }
+        self.end_trace();
+        self.region.set_traced(true);
+        self.trace = Some(Box::new(Recorder::new(now, wanted, done)));
+    }
+
+    fn end_trace(&mut self) {
+        let Some(trace) = self.trace.take() else { return };
+        self.region.set_traced(false);
+        let nexuses = self.stack.target().nexuses();
+        trace.end(&self.name, |index| {
+            let nexus = nexuses.nexus(nexuses.at(index)?)?;
+            Some(nexus.initiator_port.clone())
+        });
     }
 
     /// The driver's queue, and the tasks it has.
@@ -249,7 +296,9 @@ impl Target {
         }
         match status {
             DriverStatus::Running => {}
-            DriverStatus::Failed(reason) => self.lose(now, Lost::AtFault(Kind::Failed), reason, post, index),
+            DriverStatus::Failed(reason) => {
+                self.lose(now, Lost::AtFault(Kind::Failed), reason, post, index);
+            }
             DriverStatus::Gone => {
                 let reason = "its process has ended".to_owned();
                 self.lose(now, Lost::Ended, reason, post, index);

@@ -256,6 +256,11 @@ impl IoThread {
                     Some(it) => it.replace(now, serves, done),
                     None => drop(done.send(Err("there is no such target".to_owned()))),
                 },
+                Message::Trace { target, wanted, done } => {
+                    if let Some(it) = self.targets.get_mut(target) {
+                        it.trace(now, wanted, done);
+                    }
+                }
                 Message::Drain { within } => self.begin_to_end(now, within),
             }
         }

@@ -1,6 +1,6 @@
 //! Reservations of a logical unit (SPC-6, reservations; SPC-2 for RESERVE and RELEASE).
 //!
-//! [`Reservations`] is the whole state of one unit. A registration belongs to a pair of initiator
+//! `Reservations` is the whole state of one unit. A registration belongs to a pair of initiator
 //! port and target port by name, not to an open nexus: it outlives logouts, and with APTPL the
 //! host. An SPC-2 reservation belongs to an open nexus and ends with it, or with a reset.
 //!

@@ -1,6 +1,6 @@
 //! SANITIZE (SBC-4, sanitize operations): what a unit supports, when it may begin, and what other
 //! commands see of it. The work itself is the host's: see [`Plan`] and
-//! [`Effect::Sanitize`](crate::Effect::Sanitize).
+//! [`Effect::Sanitize`].
 //!
 //! | service action | |
 //! |---|---|

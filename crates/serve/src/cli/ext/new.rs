@@ -17,7 +17,7 @@ struct Written<'a> {
 pub(super) fn new(
     name: &str,
     folder: Option<&Path>,
-    sdk: Option<&Path>,
+    sdk: &Path,
     common: &Common,
 ) -> Result<ExitCode, Failed> {
     let folder = folder.unwrap_or_else(|| Path::new("")).join(name);

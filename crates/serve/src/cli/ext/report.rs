@@ -88,7 +88,9 @@ pub(super) fn report(which: &Which, common: &Common) -> Result<ExitCode, Failed>
 /// Whether a target is meant by a name or the end of one.
 pub(super) fn is_named(target: &str, wanted: &str) -> bool {
     target == wanted
-        || target.strip_suffix(wanted).is_some_and(|rest| rest.ends_with(':') || rest.ends_with('.'))
+        || target
+            .strip_suffix(wanted)
+            .is_some_and(|rest| rest.ends_with(':') || rest.ends_with('.'))
 }
 
 fn numbered((number, report): (usize, &Report)) -> Numbered<'_> {
@@ -152,7 +154,10 @@ fn whole(one: &Numbered<'_>) -> String {
     line("reason", reason);
     line("ended", &ended(report));
     if report.repeated != 0 {
-        line("tried", &format!("{} times with this outcome, this was the last", report.repeated + 1));
+        line(
+            "tried",
+            &format!("{} times with this outcome, this was the last", report.repeated + 1),
+        );
     }
     if let Some(lived_ms) = report.lived_ms {
         let deaths = match report.deaths {
@@ -242,13 +247,18 @@ mod tests {
     fn all_of_them() {
         let hung = Report {
             kind: Kind::Hangs,
-            reason: "its I/O thread has stood still for 2.0 s with 32 tasks, none of them in the kernel"
-                .to_owned(),
+            reason:
+                "its I/O thread has stood still for 2.0 s with 32 tasks, none of them in the kernel"
+                    .to_owned(),
             ended: "signal: 9 (SIGKILL)".to_owned(),
             signal: Some(9),
             ..panicked()
         };
-        let killed = Report { kind: Kind::Ended, reason: "its process has ended".to_owned(), ..hung.clone() };
+        let killed = Report {
+            kind: Kind::Ended,
+            reason: "its process has ended".to_owned(),
+            ..hung.clone()
+        };
         let start = Report {
             kind: Kind::Start,
             reason: "firmware 1.2 is too old".to_owned(),

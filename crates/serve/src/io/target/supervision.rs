@@ -11,7 +11,7 @@ use outboard_slots::Time;
 use super::Target;
 use super::pauses::Pauses;
 use crate::io::mailbox::Post;
-use crate::io::plan::Serves;
+use crate::io::plan::{Plan, Serves};
 use crate::io::reservations::StateError;
 use crate::io::supervisor::{self, DEATHS_MAX, Leave, Pause, Running, StartError, Started};
 use crate::report::{Kind, Report, TASKS_NAMED, hex, now_ms};
@@ -21,6 +21,8 @@ use crate::status::DriverState;
 const RUN_EMPTY_NS: u64 = 5_000_000_000;
 /// An incarnation that lives so long is not one of a row of deaths, ns.
 const SOUND_NS: u64 = 10_000_000_000;
+/// An incarnation that lives so long has come up, ns.
+const UP_NS: u64 = 1_000_000_000;
 /// Pause before another attempt where the fence has not come, ns.
 const FENCE_AGAIN_NS: u64 = 1_000_000_000;
 /// Pause before another attempt for a target whose driver does not start, ns.
@@ -118,7 +120,11 @@ impl Target {
         let supervision = &mut self.supervision;
         let completed = self.stack.counters().completed;
         let lived = supervision.since.is_none_or(|since| now >= since.plus_nanos(SOUND_NS));
-        supervision.deaths = match completed == supervision.completed_before && !lived {
+        // An idle driver has nothing to complete; one that does not outlive its start is in vain.
+        let came_up = supervision.since.is_none_or(|since| now >= since.plus_nanos(UP_NS));
+        let idle = came_up && self.stack.in_driver() == 0;
+        let in_vain = completed == supervision.completed_before && !idle;
+        supervision.deaths = match in_vain && !lived {
             true => supervision.deaths + 1,
             false => 1,
         };
@@ -182,7 +188,13 @@ impl Target {
         }
         self.supervision.is_starting = true;
         self.supervision.again = None;
-        let (plan, region) = (self.plan.clone(), self.region.clone());
+        let mut erasures = self.stack.erasures();
+        if let Some(Replacement { step: Step::UnderWay(before), .. }) = &self.replacement {
+            // The key of another array that comes in its place is nobody's to erase.
+            let serves = &self.plan.serves;
+            erasures.retain(|lun| before.encrypted(*lun) == serves.encrypted(*lun));
+        }
+        let (plan, region) = (Plan { erasures, ..self.plan.clone() }, self.region.clone());
         supervisor::replace(old, self.paths.clone(), leave, plan, region, post.clone(), index);
     }
 
@@ -190,12 +202,13 @@ impl Target {
     pub fn driver_started(&mut self, now: Time, started: Started, post: &Post, index: usize) {
         self.supervision.is_starting = false;
         // One that did not come up may have touched them: they are fenced with the others.
+        let touched = !matches!(started.result, Err(StartError::Claim(_)));
         for path in self.plan.serves.paths() {
-            if !self.paths.contains(&path) {
+            if touched && !self.paths.contains(&path) {
                 self.paths.push(path);
             }
         }
-        let Started { result, drained, pause } = started;
+        let Started { result, drained, erased, pause } = started;
         self.supervision.pauses.tried(&pause);
         if drained.is_some() {
             self.drained = drained;
@@ -203,6 +216,9 @@ impl Target {
         let fenced = !matches!(result, Err(StartError::Fence(_) | StartError::Thread(_)));
         if fenced && let Some(mut drained) = self.drained.take() {
             self.stack.driver_fenced(now, &mut drained, &mut self.answers);
+        }
+        for (lun, erased) in erased {
+            self.stack.erased(lun, erased);
         }
         let taken = match result {
             Ok(running) => self.take_over(now, running, pause),
@@ -270,6 +286,7 @@ impl Target {
         ] {
             changes.extend(luns.iter().map(|lun| format!("{}: LUN {lun} {what}", self.name)));
         }
+        self.plan.serves.tell_encrypted(self.stack.target_mut());
         for lun in adopted.added.iter().chain(&adopted.replaced) {
             self.restore_reservations(Lun::new(*lun).unwrap_or(Lun::ZERO));
         }
@@ -377,6 +394,16 @@ impl Target {
         self.replacement = Some(Replacement { serves, done, give_up, step: Step::Held });
     }
 
+    /// Begins the replacement of a driver whose units are to forget their keys: each start of a
+    /// successor does what of that is to be done.
+    pub(super) fn begin_erasures(&mut self, now: Time) {
+        let underway = self.replacement.is_some() || self.is_replacing() || self.running.is_none();
+        if !underway && !self.stack.erasures().is_empty() {
+            let (done, _) = std::sync::mpsc::channel();
+            self.replace(now, self.plan.serves.clone(), done);
+        }
+    }
+
     pub(super) fn go_on_with_replacement(&mut self, now: Time, post: &Post, index: usize) {
         let Some(Replacement { step: Step::Held, give_up, .. }) = &self.replacement else { return };
         let empty = self.stack.in_driver() == 0;
@@ -388,6 +415,7 @@ impl Target {
         self.supervision.pauses.lost(now);
         self.supervision.state = DriverState::Replacing;
         self.supervision.deaths = 0;
+        self.supervision.faults = 0;
         let leave = match empty {
             true => {
                 self.stack.driver_left();
