@@ -43,5 +43,5 @@ pub(crate) fn sim(options: &Options) -> Result<Outcome> {
 
 /// A short run, in which every fault meets every state.
 pub(crate) fn short() -> Result<Outcome> {
-    sim(&Options { seconds: 20, seed: None, seeds: None, tasks: 2_000, all_pairs: true })
+    sim(&Options { seconds: 60, seed: None, seeds: None, tasks: 2_000, all_pairs: true })
 }
