@@ -41,7 +41,7 @@ pub(crate) fn sim(options: &Options) -> Result<Outcome> {
     run(command)
 }
 
-/// A short run, in which every fault meets every state.
+/// A minute, in which every fault meets every state.
 pub(crate) fn short() -> Result<Outcome> {
     sim(&Options { seconds: 60, seed: None, seeds: None, tasks: 2_000, all_pairs: true })
 }
