@@ -9,6 +9,7 @@ mod conformance;
 mod fuzz;
 mod instructions;
 mod kills;
+mod last_words;
 mod licences;
 mod limits;
 mod packages;

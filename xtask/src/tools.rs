@@ -1,11 +1,13 @@
 //! The programs that steps run, and where things stand.
 
 use std::ffi::OsStr;
+use std::io::{IsTerminal, stderr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::last_words::LastWords;
 use crate::step::Outcome;
 
 /// The workspace's root.
@@ -40,15 +42,22 @@ pub(crate) fn command<S: AsRef<OsStr>>(
     command
 }
 
-/// Runs a command to its end, its output where ours goes.
+/// Runs a command to its end, its output where ours goes. Where nobody watches a terminal, the last
+/// that a failed command wrote is part of the outcome too: a summary is all that some readers get.
 pub(crate) fn run(mut command: Command) -> Result<Outcome> {
     let text = shown(&command);
     println!("    {text}");
-    let status = command.status().with_context(|| text.clone())?;
+    let (status, words) = if stderr().is_terminal() {
+        (command.status().with_context(|| text.clone())?, LastWords::default())
+    } else {
+        let mut child = command.stderr(Stdio::piped()).spawn().with_context(|| text.clone())?;
+        let words = child.stderr.take().map(LastWords::of).unwrap_or_default();
+        (child.wait()?, words)
+    };
     if status.success() {
         return Ok(Outcome::Ok);
     }
-    Ok(Outcome::Failed(format!("`{text}`: {status}")))
+    Ok(Outcome::Failed(format!("`{text}`: {status}{}", words.indented())))
 }
 
 /// Runs a command to its end; what it writes is shown only if it fails.

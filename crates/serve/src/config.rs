@@ -33,8 +33,8 @@ pub use machine::Machine;
 pub use outboard_settings::Problem;
 pub use secret::{MAX_SECRET_BYTES, MIN_SECRET_BYTES, Secret};
 pub use server::{
-    Api, Driver, ISCSI_PORT, Io, Iscsi, Limits, Log, LogFormat, MAX_PORTALS, MAX_THREADS, Sandbox,
-    State,
+    Api, Congestion, Driver, ISCSI_PORT, Io, Iscsi, Limits, Log, LogFormat, MAX_PORTALS,
+    MAX_THREADS, Sandbox, State,
 };
 pub use source::Source;
 pub use target::{

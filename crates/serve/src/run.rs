@@ -26,9 +26,10 @@ use crate::api::{self, ApiError};
 use crate::cli::Start;
 use crate::config::{Config, Target as TargetConfig};
 use crate::control::{Control, ExtensionReport, ReloadError, ReloadReport, TargetOutcome, Traced};
+use crate::io::listen;
 use crate::io::mailbox::{Addresses, Message, Post, mailbox};
 use crate::io::plan::{Plan, Serves};
-use crate::io::portal::{self, Bounds, LoginThread, Place, Portal};
+use crate::io::portal::{Bounds, LoginThread, Place, Portal};
 use crate::io::reservations::{Folder, StateError};
 use crate::io::supervisor::{self, StartError};
 use crate::io::target::{LunReport, Target};
@@ -128,13 +129,14 @@ pub fn run(start: Start) -> Result<(), ServeError> {
         control: shared.clone(),
         signals: true,
     })?;
+    let congestion = config.iscsi.congestion_control.clone();
     let limits = &config.iscsi.limits;
     let bounds = Bounds {
         connections: limits.connections as usize,
         logins: limits.logins as usize,
         logins_per_address: limits.logins_per_address as usize,
     };
-    let logins = LoginThread::new(portal.clone(), listeners, bounds)?;
+    let logins = LoginThread::new(portal.clone(), listeners, bounds, congestion)?;
     let logins =
         std::thread::Builder::new().name("login".to_owned()).spawn(move || logins.run())?;
     shared.lock().phase = status::ServerState::Ready;
@@ -182,7 +184,7 @@ fn listen(config: &mut Config) -> Result<Vec<TcpListener>, ServeError> {
     for at in 0..config.iscsi.portals.len() {
         let Some(&address) = config.iscsi.portals.get(at) else { break };
         let fail = |source| ServeError::Listen { address, source };
-        let listener = portal::listen(address).map_err(fail)?;
+        let listener = listen::listen(address, &config.iscsi.congestion_control).map_err(fail)?;
         let taken = listener.local_addr().map_err(fail)?;
         let portals = config.targets.iter_mut().flat_map(|target| &mut target.portals);
         for portal in portals.chain(&mut config.iscsi.portals).filter(|p| **p == address) {

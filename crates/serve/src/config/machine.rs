@@ -15,6 +15,8 @@ pub struct Machine {
     pub cpus: Vec<usize>,
     /// bytes of memory
     pub memory_bytes: u64,
+    /// names of the congestion controls that this process may have
+    pub congestion: Vec<String>,
     /// where sockets go
     pub runtime_folder: PathBuf,
     /// where state goes
@@ -42,6 +44,7 @@ impl Machine {
             identity,
             cpus: allowed_cpus(),
             memory_bytes: memory_bytes(),
+            congestion: congestion(),
             runtime_folder,
             state_folder,
             working_folder: std::env::current_dir().unwrap_or_default(),
@@ -57,6 +60,7 @@ impl Machine {
             identity: "0123456789abcdef0123456789abcdef".to_owned(),
             cpus: vec![0, 1, 2, 3],
             memory_bytes: 16 << 30,
+            congestion: vec!["reno".to_owned(), "cubic".to_owned()],
             runtime_folder: "/run/outboard".into(),
             state_folder: "/var/lib/outboard".into(),
             working_folder: "/work".into(),
@@ -94,6 +98,14 @@ fn memory_bytes() -> u64 {
     let info = rustix::system::sysinfo();
     #[expect(clippy::useless_conversion, reason = "the width depends on the architecture")]
     u64::from(info.totalram).saturating_mul(u64::from(info.mem_unit))
+}
+
+/// Root may have each that there is, others those that are allowed to all.
+fn congestion() -> Vec<String> {
+    let kind = if rustix::process::geteuid().is_root() { "available" } else { "allowed" };
+    let path = format!("/proc/sys/net/ipv4/tcp_{kind}_congestion_control");
+    let names = std::fs::read_to_string(path).unwrap_or_default();
+    names.split_whitespace().map(str::to_owned).collect()
 }
 
 /// A secret is short: more than this is not read.

@@ -25,10 +25,26 @@ pub const MAX_THREADS: u32 = 64;
 pub struct Iscsi {
     /// addresses to accept on, at least one
     pub portals: Vec<SocketAddr>,
+    /// what controls congestion on connections
+    pub congestion_control: Congestion,
     /// who may ask for the list of targets; none: everybody
     pub discovery: Option<Chap>,
     /// bounds
     pub limits: Limits,
+}
+
+/// What controls congestion on the connections of initiators, tcp(7) TCP_CONGESTION.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Congestion {
+    /// as the system says, but no pacing on connections that never leave the machine
+    #[default]
+    Auto,
+    /// as the system says: `net.ipv4.tcp_congestion_control`
+    System,
+    /// this algorithm
+    #[serde(untagged)]
+    Named(String),
 }
 
 /// `[iscsi.limits]`: bounds on what initiators can make the server hold.
@@ -149,7 +165,12 @@ pub struct Io {
 impl Default for Iscsi {
     fn default() -> Self {
         let portals = vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), ISCSI_PORT)];
-        Self { portals, discovery: None, limits: Limits::default() }
+        Self {
+            portals,
+            congestion_control: Congestion::Auto,
+            discovery: None,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -203,11 +224,29 @@ impl Iscsi {
                 )),
             }
         });
+        section.set(&mut self.congestion_control, "congestion_control", |value| {
+            value.parse(|text| congestion(text, machine))
+        });
         let mut discovery = section.section("discovery");
         self.discovery = Chap::read_optional(&mut discovery, folder, machine);
         discovery.finish();
         self.limits.read(section.section("limits"));
         section.finish();
+    }
+}
+
+fn congestion(text: &str, machine: &Machine) -> Result<Congestion, Fault> {
+    match text {
+        "auto" => Ok(Congestion::Auto),
+        "system" => Ok(Congestion::System),
+        _ if machine.congestion.iter().any(|name| name == text) => {
+            Ok(Congestion::Named(text.to_owned()))
+        }
+        _ => {
+            let rule = format!("{text:?} is no congestion control that this process may have");
+            let names = machine.congestion.join(", ");
+            Err(Fault::new(rule, format!("write auto, system or one of: {names}")))
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub mod backend;
 pub mod connection;
 pub mod disks;
 pub mod keys;
+pub mod listen;
 pub mod mailbox;
 pub mod plan;
 pub mod portal;

@@ -18,16 +18,15 @@ use outboard_iscsi::config::{Config as IscsiConfig, PortalGroup};
 use outboard_iscsi::login::{CloseReason, LoggedIn, Login, Outcome, PDU_LEN_MAX};
 use outboard_slots::Time;
 use rustix::event::{EventfdFlags, epoll, eventfd};
-use rustix::net::sockopt;
 
+use super::listen::unpace;
 use super::mailbox::{Message, NewConnection, Post};
+use crate::config::Congestion;
 
 /// What the stop bell is known as.
 const BELL: u64 = u64::MAX;
 /// Listening sockets are known by number from here on.
 const LISTENERS: u64 = 1 << 63;
-/// Connections the kernel may keep for us.
-const BACKLOG: i32 = 1024;
 /// Longest sleep.
 const SLEEP_LIMIT: Duration = Duration::from_secs(1);
 /// Pause after the kernel has run out of descriptors or memory.
@@ -140,28 +139,6 @@ impl Portal {
     }
 }
 
-/// A socket that listens on `address`.
-///
-/// # Errors
-/// The address is taken or not ours.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
-    let family = match address {
-        SocketAddr::V4(_) => AddressFamily::INET,
-        SocketAddr::V6(_) => AddressFamily::INET6,
-    };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    if address.is_ipv6() {
-        // `[::]` beside `0.0.0.0` on one port.
-        sockopt::set_ipv6_v6only(&socket, true)?;
-    }
-    bind(&socket, &address)?;
-    listen(&socket, BACKLOG)?;
-    Ok(TcpListener::from(socket))
-}
-
 /// One login under way.
 struct Pending {
     login: Login,
@@ -179,6 +156,7 @@ pub struct LoginThread {
     portal: Arc<Portal>,
     listeners: Vec<TcpListener>,
     bounds: Bounds,
+    congestion: Congestion,
     epoll: OwnedFd,
     pending: HashMap<u64, Pending>,
     by_address: HashMap<IpAddr, usize>,
@@ -198,6 +176,7 @@ impl LoginThread {
         portal: Arc<Portal>,
         listeners: Vec<TcpListener>,
         bounds: Bounds,
+        congestion: Congestion,
     ) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let flags = epoll::EventFlags::IN;
@@ -209,6 +188,7 @@ impl LoginThread {
             portal,
             listeners,
             bounds,
+            congestion,
             epoll,
             pending: HashMap::new(),
             by_address: HashMap::new(),
@@ -311,6 +291,7 @@ impl LoginThread {
         socket.set_nodelay(true)?;
         let local = socket.local_addr()?;
         let local = canonical(local);
+        unpace(&socket, &self.congestion, peer, local);
         let number = self.next;
         self.next += 1;
         let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::ET;

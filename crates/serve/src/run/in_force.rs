@@ -43,6 +43,10 @@ pub(super) fn in_force(old: &Config, mut new: Config, report: &mut ReloadReport)
         note("[iscsi] portals".to_owned());
     }
     new.iscsi.portals.clone_from(&old.iscsi.portals);
+    if old.iscsi.congestion_control != new.iscsi.congestion_control {
+        note("[iscsi] congestion_control".to_owned());
+    }
+    new.iscsi.congestion_control.clone_from(&old.iscsi.congestion_control);
     let mut limits = old.iscsi.limits.clone();
     limits.login_timeout = new.iscsi.limits.login_timeout;
     for (name, same) in [
@@ -114,10 +118,19 @@ mod tests {
     #[test]
     fn what_waits_is_said_and_stays_as_it_was() {
         let old = config("127.0.0.1:3260", &[("x", "a"), ("y", "b")], "");
-        let more = "io.spin = true\niscsi.limits.connections = 7\ndriver.slots = 64\n";
+        let more = "iscsi.congestion_control = \"system\"\niscsi.limits.connections = 7\n\
+                    io.spin = true\ndriver.slots = 64\n";
         let new = config("127.0.0.1:3261", &[("z", "c"), ("x", "b")], more);
         let (config, notes) = after(&old, new);
-        for word in ["x: portals", "z is new", "y is gone", "[iscsi] portals", "[io]", "[driver]"] {
+        for word in [
+            "[iscsi] congestion_control",
+            "x: portals",
+            "z is new",
+            "y is gone",
+            "[iscsi] portals",
+            "[io]",
+            "[driver]",
+        ] {
             assert!(notes.iter().any(|note| note.contains(word)), "{word}: {notes:?}");
         }
         assert!(notes.contains(&"[iscsi.limits]".to_owned()), "{notes:?}");

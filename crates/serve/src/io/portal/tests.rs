@@ -6,6 +6,7 @@ use outboard_iscsi::initiator::{Client, ClientError, Wishes};
 use outboard_iscsi::pdu::LogoutReason;
 
 use super::*;
+use crate::io::listen::listen;
 
 const NAME: &str = "iqn.2026-11.org.example:host";
 
@@ -18,11 +19,13 @@ struct Served {
 
 impl Served {
     fn new() -> Self {
-        let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let listener =
+            listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &Congestion::Auto).unwrap();
         let address = listener.local_addr().unwrap();
         let portal = Arc::new(Portal::new(IscsiConfig::default(), HashMap::new()).unwrap());
         let bounds = Bounds { connections: 8, logins: 8, logins_per_address: 8 };
-        let thread = LoginThread::new(portal.clone(), vec![listener], bounds).unwrap();
+        let thread =
+            LoginThread::new(portal.clone(), vec![listener], bounds, Congestion::Auto).unwrap();
         let thread = Some(std::thread::spawn(|| thread.run()));
         Self { portal, address, thread }
     }
