@@ -90,6 +90,18 @@ fn killed_every_quarter_of_a_second_over_memory() {
     kills(Setup::memory(BYTES));
 }
 
+/// Kills the driver and waits for its successor: how long there was none.
+fn succeeded(server: &Server) -> Duration {
+    let driver = server.drivers();
+    assert!(signal(driver[0], Signal::KILL));
+    let begun = Instant::now();
+    let replaced = scenario::leftovers::within(Duration::from_secs(6), || {
+        server.drivers().iter().any(|pid| !driver.contains(pid))
+    });
+    assert!(replaced, "no successor without a command\n{}", server.log());
+    begun.elapsed()
+}
+
 #[test]
 fn an_idle_driver_that_dies_is_replaced_unseen() {
     let mut server = Setup::file(BYTES).start();
@@ -99,18 +111,25 @@ fn an_idle_driver_that_dies_is_replaced_unseen() {
     for _ in 0..8 {
         // Asleep, whatever it spins for.
         std::thread::sleep(Duration::from_millis(150));
-        let driver = server.drivers();
-        assert!(signal(driver[0], Signal::KILL));
-        let begun = Instant::now();
-        let replaced = scenario::leftovers::within(Duration::from_secs(3), || {
-            server.drivers().iter().any(|pid| !driver.contains(pid))
-        });
-        assert!(replaced, "no successor without a command\n{}", server.log());
-        longest = longest.max(begun.elapsed());
+        longest = longest.max(succeeded(&server));
         assert_eq!(session.read(0, BLOCK), [7; BLOCK]);
     }
     println!("a successor after at most {longest:?}");
     assert!(longest < Duration::from_millis(800), "{longest:?}\n{}", server.log());
+    assert!(server.stop().success(), "{}", server.log());
+}
+
+#[test]
+fn deaths_of_a_driver_with_nothing_to_do_are_no_row_of_failures() {
+    let mut server = Setup::memory(BYTES).start();
+    for _ in 0..6 {
+        // So long that it has come up.
+        std::thread::sleep(Duration::from_millis(1200));
+        let took = succeeded(&server);
+        assert!(took < Duration::from_millis(800), "{took:?}\n{}", server.log());
+    }
+    let mut session = Session::open(&server, wishes("after"));
+    session.write(0, &[7; BLOCK]);
     assert!(server.stop().success(), "{}", server.log());
 }
 

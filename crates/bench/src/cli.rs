@@ -64,18 +64,10 @@ struct SystemArgs {
     /// Check every byte that is read
     #[arg(long)]
     verify: bool,
-    /// Overwrite files and devices that are not empty
-    #[arg(long)]
-    overwrite: bool,
     #[command(flatten)]
     compare: CompareArgs,
-    /// Turns of the whole comparison; figures are medians over them
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    rounds: u32,
     #[command(flatten)]
-    run: RunArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    repeat: RepeatArgs,
 }
 
 /// `outboard bench random`.
@@ -96,18 +88,10 @@ struct RandomArgs {
     /// Seconds of one measurement
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
     seconds: f64,
-    /// Overwrite files and devices that are not empty
-    #[arg(long)]
-    overwrite: bool,
     #[command(flatten)]
     compare: CompareArgs,
-    /// Turns of the whole comparison; figures are medians over them
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    rounds: u32,
     #[command(flatten)]
-    run: RunArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    repeat: RepeatArgs,
 }
 
 /// `outboard bench cost`.
@@ -125,13 +109,8 @@ struct CostArgs {
     /// Seconds of one measurement
     #[arg(long, value_name = "SECONDS", default_value_t = 0.2)]
     seconds: f64,
-    /// Turns of the whole comparison; figures are medians over them
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    rounds: u32,
     #[command(flatten)]
-    run: RunArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    repeat: RepeatArgs,
 }
 
 /// `outboard bench idle`.
@@ -167,9 +146,24 @@ struct ArrayArgs {
 
 #[derive(Args, Clone, Debug)]
 struct CompareArgs {
+    /// Overwrite files and devices that are not empty
+    #[arg(long)]
+    overwrite: bool,
     /// What is compared; ratios are to resident [default: all]
     #[arg(long, value_name = "PATH", value_delimiter = ',', value_parser = row())]
     path: Vec<Row>,
+}
+
+/// What all tests have that compare.
+#[derive(Args, Clone, Debug)]
+struct RepeatArgs {
+    /// Turns of the whole comparison; figures are medians over them
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    rounds: u32,
+    #[command(flatten)]
+    run: RunArgs,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 /// What all tests have.
@@ -189,6 +183,12 @@ struct RunArgs {
     driver: Option<PathBuf>,
 }
 
+impl ArrayArgs {
+    fn disks_or(&self, default: Vec<String>) -> Vec<String> {
+        if self.disk.is_empty() { default } else { self.disk.clone() }
+    }
+}
+
 impl RunArgs {
     fn placement(&self) -> Placement {
         Placement { pin: self.pin, spin: !self.no_spin, driver: self.driver.clone() }
@@ -199,11 +199,7 @@ impl SystemArgs {
     fn options(&self) -> PlanOptions {
         let defaults = PlanOptions::default();
         PlanOptions {
-            disks: if self.array.disk.is_empty() {
-                defaults.disks
-            } else {
-                self.array.disk.clone()
-            },
+            disks: self.array.disks_or(defaults.disks),
             level: self.array.level,
             chunk: self.array.chunk,
             raster: self.resolution,
@@ -212,11 +208,11 @@ impl SystemArgs {
             command_size: self.command_size,
             queue_depths: self.queue_depth.clone(),
             rows: self.compare.path.clone(),
-            rounds: self.rounds,
+            rounds: self.repeat.rounds,
             verify: self.verify,
-            overwrite: self.overwrite,
-            seed: self.run.seed,
-            placement: self.run.placement(),
+            overwrite: self.compare.overwrite,
+            seed: self.repeat.run.seed,
+            placement: self.repeat.run.placement(),
         }
     }
 }
@@ -225,11 +221,7 @@ impl RandomArgs {
     fn options(&self) -> RandomOptions {
         let defaults = RandomOptions::default();
         RandomOptions {
-            disks: if self.array.disk.is_empty() {
-                defaults.disks
-            } else {
-                self.array.disk.clone()
-            },
+            disks: self.array.disks_or(defaults.disks),
             level: self.array.level,
             chunk: self.array.chunk,
             block_size: self.block_size,
@@ -237,10 +229,10 @@ impl RandomArgs {
             read_share: self.read_share,
             seconds: self.seconds,
             rows: self.compare.path.clone(),
-            rounds: self.rounds,
-            overwrite: self.overwrite,
-            seed: self.run.seed,
-            placement: self.run.placement(),
+            rounds: self.repeat.rounds,
+            overwrite: self.compare.overwrite,
+            seed: self.repeat.run.seed,
+            placement: self.repeat.run.placement(),
         }
     }
 }
@@ -252,9 +244,9 @@ impl CostArgs {
             block_size: self.block_size,
             bundles: self.bundle.clone(),
             seconds: self.seconds,
-            rounds: self.rounds,
-            seed: self.run.seed,
-            placement: self.run.placement(),
+            rounds: self.repeat.rounds,
+            seed: self.repeat.run.seed,
+            placement: self.repeat.run.placement(),
         }
     }
 }

@@ -118,7 +118,8 @@ impl Engine {
     }
 
     /// The same on the ring that a launcher has made ([`crate::launch::make`]): its descriptor and
-    /// description. The disks' files must be those that the launcher has registered.
+    /// description. The disks' files must be those that the launcher has registered. It binds the ring to
+    /// the calling thread: no other can use the engine.
     pub fn inherit(
         config: EngineConfig,
         memory: Memory,

@@ -9,8 +9,10 @@ use crate::uring::{self, SetupError};
 /// this process executes next: its descriptor, which stays open over exec, and the line that
 /// [`crate::Engine::inherit`] wants.
 ///
-/// It can read, write, flush and punch holes in the disks. No other file can be added, and no other
-/// operation is possible; the kernel answers EACCES.
+/// It can read, write, flush and punch holes in the disks. Once it is inherited no other file can be
+/// added, and no other operation is possible; the kernel answers EACCES. Before, nothing can be done
+/// with it, but other files could be registered: the program must not be able to (a filter of
+/// `io_uring_register` that lets buffers and `IORING_REGISTER_ENABLE_RINGS` pass).
 ///
 /// # Errors
 /// [`EngineError::Ring`] with the call that was refused.

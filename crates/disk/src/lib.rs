@@ -22,6 +22,7 @@ pub mod open;
 mod rng;
 pub mod sim;
 pub mod spec;
+pub mod testkit;
 pub mod units;
 mod uring;
 pub mod window;

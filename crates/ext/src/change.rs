@@ -6,7 +6,7 @@ use std::time::Duration;
 use outboard_hba::ManifestError;
 
 use crate::package::{Package, PackageError};
-use crate::store::{Installed, Locked, Record, State, StoreError, unknown};
+use crate::store::{Installed, Locked, Record, Staged, State, StoreError, unknown};
 use crate::trial::{self, Trial, TrialError};
 
 /// Why nothing changed, but perhaps a record of the failure.
@@ -118,8 +118,7 @@ pub fn install(
     within: Duration,
 ) -> Result<Change, ChangeError> {
     let package = Package::load(folder)?;
-    let before = locked.active(package.identifier()).cloned();
-    may(&package, before.as_ref(), intent, folder)?;
+    may(&package, locked.active(package.identifier()), intent, folder)?;
     let staged = locked.stage(&package, folder)?;
     let installed = Installed { folder: staged.folder().to_owned(), copy: 0, package };
     let tried = try_out(&installed, within);
@@ -132,9 +131,20 @@ pub fn install(
             return Err(error);
         }
     };
+    Ok(take_over(locked, staged, &package, trial)?)
+}
+
+/// Gives a copy its place, then the place of the version that is active.
+fn take_over(
+    locked: &mut Locked,
+    staged: Staged,
+    package: &Package,
+    trial: Trial,
+) -> Result<Change, StoreError> {
+    let before = locked.active(package.identifier()).cloned();
     let records = locked.records().to_vec();
-    let record = locked.place(staged, &package)?;
-    let mut after: Vec<Record> = records.iter().filter(|r| !failed(r, &package)).cloned().collect();
+    let record = locked.place(staged, package)?;
+    let mut after: Vec<Record> = records.iter().filter(|r| !failed(r, package)).cloned().collect();
     for other in after.iter_mut().filter(|r| Some(&**r) == before.as_ref()) {
         other.state = State::TerminatingForUpgrade;
     }
@@ -156,15 +166,34 @@ impl Change {
         locked.write(records)
     }
 
-    /// A server cannot run it: the version before is active again, and the reason is on record.
+    /// A server cannot run it: the version before is active again, and the reason is on record. Other
+    /// servers may run it until they are told: its copy stays until [`Undone::complete`].
     ///
     /// # Errors
     /// The database cannot be written.
-    pub fn undo(self, locked: &mut Locked, reason: &str) -> Result<(), StoreError> {
+    pub fn undo(self, locked: &mut Locked, reason: &str) -> Result<Undone, StoreError> {
         let mut records = self.records;
         let failed = failure(&self.record, reason);
         records.retain(|r| !(r.copy == 0 && r.version == failed.version && same(r, &failed)));
         records.push(failed);
+        let left = Record { state: State::TerminatingForUpgrade, ..self.record };
+        records.push(left.clone());
+        locked.write(records)?;
+        Ok(Undone(left))
+    }
+}
+
+/// A change that was undone; servers may still run what it brought.
+#[derive(Debug)]
+pub struct Undone(Record);
+
+impl Undone {
+    /// Nobody runs it any more: its copy goes.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn complete(self, locked: &mut Locked) -> Result<(), StoreError> {
+        let records = locked.records().iter().filter(|r| **r != self.0).cloned().collect();
         locked.write(records)
     }
 }
@@ -257,4 +286,65 @@ fn same(one: &Record, other: &Record) -> bool {
 /// Whether a record is of a failed activation of this extension.
 fn failed(record: &Record, package: &Package) -> bool {
     record.copy == 0 && record.identifier == package.identifier()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use crate::store::tests::{WITHIN, package};
+
+    /// Activates a version without a trial.
+    fn change(locked: &mut Locked, version: &str) -> Change {
+        let source = tempfile::tempdir().unwrap();
+        let package = package(source.path(), version);
+        let staged = locked.stage(&package, source.path()).unwrap();
+        let trial = Trial {
+            report: outboard_hba::testkit::Ram::report(),
+            start: Duration::ZERO,
+            stop: Duration::ZERO,
+        };
+        take_over(locked, staged, &package, trial).unwrap()
+    }
+
+    fn copy(store: &Store, version: &str) -> bool {
+        store.folder().join("com.example.ram").join(version).exists()
+    }
+
+    fn states(locked: &Locked) -> Vec<(&str, String)> {
+        let line = |r: &'_ Record| r.state.to_string();
+        locked.records().iter().map(|r| (r.version.as_str(), line(r))).collect()
+    }
+
+    #[test]
+    fn an_undone_version_keeps_its_copy_until_nobody_runs_it() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::new(state.path());
+        let mut locked = store.lock(WITHIN).unwrap();
+        change(&mut locked, "1.0").complete(&mut locked).unwrap();
+        let undone = change(&mut locked, "2.0").undo(&mut locked, "too large").unwrap();
+        assert_eq!(store.active("com.example.ram").unwrap().package.version(), "1.0");
+        assert!(copy(&store, "2.0") && copy(&store, "1.0"), "servers may run either");
+        undone.complete(&mut locked).unwrap();
+        assert!(!copy(&store, "2.0") && copy(&store, "1.0"));
+        let failed = "activation failed: too large".to_owned();
+        assert_eq!(states(&locked), [("1.0", "activated enabled".into()), ("2.0", failed)]);
+    }
+
+    #[test]
+    fn what_a_server_may_still_run_after_an_undoing_goes_with_the_next_change() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::new(state.path());
+        let mut locked = store.lock(WITHIN).unwrap();
+        change(&mut locked, "1.0").complete(&mut locked).unwrap();
+        // It ends here, or a server has not gone back.
+        change(&mut locked, "1.0").undo(&mut locked, "too large").unwrap();
+        drop(locked);
+        let mut locked = store.lock(WITHIN).unwrap();
+        assert!(copy(&store, "1.0~2") && copy(&store, "1.0"));
+        let next = change(&mut locked, "1.0");
+        assert_eq!(next.record.copy, 3, "not in the place of one that may be run");
+        next.complete(&mut locked).unwrap();
+        assert!(!copy(&store, "1.0~2") && !copy(&store, "1.0") && copy(&store, "1.0~3"));
+    }
 }

@@ -5,17 +5,21 @@
 //! extensions/lock                    held by whoever changes something
 //! extensions/ID/VERSION/             a copy of the package
 //! extensions/ID/VERSION~2/           its second copy, of `replace --same-version`
-//! extensions/servers/PID             a server that runs on this state directory
+//! extensions/servers/PID-START       a server that runs on this state directory
 //! ```
 //!
 //! A copy is made aside, synchronised and renamed, then the database: a crash leaves the state
 //! before or the state after, and at most a folder that nobody names, which the next change removes.
+//! The database is there before the first copy: a store with copies and without it is refused, since
+//! nobody could say which of them are to be kept.
 
 mod copy;
 mod database;
 mod error;
+pub(crate) mod modes;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -119,9 +123,26 @@ impl Store {
     /// Every version that is known, by identifier, in the order they came.
     ///
     /// # Errors
-    /// The database is torn, foreign or unreadable.
+    /// The database is torn, foreign or unreadable, or missing although there are copies.
     pub fn records(&self) -> Result<Vec<Record>, StoreError> {
-        database::read(&self.folder.join(database::FILE))
+        Ok(self.known()?.unwrap_or_default())
+    }
+
+    /// The records; `None` in a store that nobody has used.
+    fn known(&self) -> Result<Option<Vec<Record>>, StoreError> {
+        let path = self.folder.join(database::FILE);
+        if let Some(records) = database::read(&path)? {
+            return Ok(Some(records));
+        }
+        let copies = copy::all(&self.folder);
+        match copies.is_empty() {
+            true => Ok(None),
+            // The first change may have written it since.
+            false => match database::read(&path)? {
+                Some(records) => Ok(Some(records)),
+                None => Err(StoreError::Missing { path, copies }),
+            },
+        }
     }
 
     /// The version of an extension that targets use.
@@ -129,10 +150,26 @@ impl Store {
     /// # Errors
     /// There is none, or it is not active, or its copy is spoilt.
     pub fn active(&self, identifier: &str) -> Result<Installed, StoreError> {
+        let mut record = self.active_record(identifier)?;
+        loop {
+            let found = self.installed(&record);
+            if found.is_ok() {
+                return found;
+            }
+            // Another version may have taken its place meanwhile, and its copy be gone.
+            let now = self.active_record(identifier)?;
+            if now == record {
+                return found;
+            }
+            record = now;
+        }
+    }
+
+    fn active_record(&self, identifier: &str) -> Result<Record, StoreError> {
         let records = self.records()?;
         let of_it: Vec<&Record> = records.iter().filter(|r| r.identifier == identifier).collect();
         match of_it.iter().find(|r| r.state == State::ActivatedEnabled) {
-            Some(record) => self.installed(record),
+            Some(record) => Ok((*record).clone()),
             None => Err(match of_it.last() {
                 Some(record) => StoreError::Inactive {
                     identifier: identifier.to_owned(),
@@ -163,12 +200,14 @@ impl Store {
     /// Another process has it, or the state directory cannot be written, or the database not read.
     pub fn lock(&self, within: Duration) -> Result<Locked, StoreError> {
         let fail = |what| StoreError::system(&self.folder, what);
-        fs::create_dir_all(&self.folder).map_err(fail("create the folder"))?;
+        modes::make_open(&self.folder).map_err(fail("create the folder"))?;
         let path = self.folder.join("lock");
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
+            // Who may open it may hold it.
+            .mode(0o600)
             .open(&path)
             .map_err(StoreError::system(&path, "open it"))?;
         let until = Instant::now() + within;
@@ -180,7 +219,14 @@ impl Store {
                 Err(errno) => return Err(StoreError::system(&path, "lock it")(errno.into())),
             }
         }
-        let records = self.records()?;
+        let records = match self.known()? {
+            Some(records) => records,
+            None => {
+                database::write(&self.folder, database::FILE, &[])?;
+                database::sync_folder(self.folder.parent().unwrap_or(&self.folder))?;
+                Vec::new()
+            }
+        };
         let locked = Locked { store: self.clone(), records, _lock: file };
         copy::sweep(&locked.store.folder, &locked.records);
         Ok(locked)
@@ -273,4 +319,4 @@ fn is_sound(record: &Record) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

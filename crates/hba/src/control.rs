@@ -15,6 +15,8 @@ use serde::{Serialize, de::DeserializeOwned};
 pub const MESSAGE_MAX: usize = 128 * 1024;
 /// Most descriptors beside one message.
 pub const DESCRIPTORS_MAX: usize = 128;
+/// Most characters that an error says of a message that is not understood.
+const TOLD_MAX: usize = 240;
 
 /// What can go wrong on a control socket.
 #[derive(Debug, thiserror::Error)]
@@ -29,9 +31,10 @@ pub enum ControlError {
     /// a system call failed
     #[error("control socket: {0}")]
     System(#[from] Errno),
-    /// not a message of this protocol
+    /// not a message of this protocol: what is wrong with it, without anything that a terminal would
+    /// obey and not longer than a line or two
     #[error("control message not understood: {0}; host and driver must be of one release")]
-    Malformed(#[from] serde_json::Error),
+    Malformed(String),
     /// too long
     #[error("control message of {0} bytes; at most {MESSAGE_MAX}")]
     TooLong(usize),
@@ -91,7 +94,7 @@ impl Control {
         fds: &[BorrowedFd<'_>],
         flags: SendFlags,
     ) -> Result<(), ControlError> {
-        let bytes = serde_json::to_vec(message)?;
+        let bytes = serde_json::to_vec(message).map_err(|error| malformed(&error))?;
         if bytes.len() > MESSAGE_MAX {
             return Err(ControlError::TooLong(bytes.len()));
         }
@@ -141,7 +144,11 @@ impl Control {
             }
         };
         if received == 0 {
-            return Err(ControlError::Closed);
+            // The end, or a packet of no bytes from a peer that is still there.
+            return Err(match self.is_shut()? {
+                true => ControlError::Closed,
+                false => ControlError::Malformed("it is empty".to_owned()),
+            });
         }
         let mut fds = Vec::new();
         for message in ancillary.drain() {
@@ -150,7 +157,19 @@ impl Control {
             }
         }
         let bytes = self.buffer.get(..received).unwrap_or_default();
-        Ok(Some((serde_json::from_slice(bytes)?, fds)))
+        Ok(Some((serde_json::from_slice(bytes).map_err(|error| malformed(&error))?, fds)))
+    }
+
+    /// Whether nothing more can come.
+    fn is_shut(&self) -> Result<bool, Errno> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let mut fds = [PollFd::new(&self.socket, PollFlags::RDHUP)];
+        loop {
+            match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+                Err(Errno::INTR) => {}
+                polled => return polled.map(|ready| ready != 0),
+            }
+        }
     }
 
     fn readable(&self, timeout: core::time::Duration) -> Result<bool, Errno> {
@@ -166,6 +185,21 @@ impl Control {
             Err(e) => Err(e),
         }
     }
+}
+
+/// What is wrong with a message. The peer's own words may be in it: they are escaped, and cut.
+fn malformed(error: &serde_json::Error) -> ControlError {
+    let text = error.to_string();
+    let harmless = |c: char| c.is_ascii_graphic() || c == ' ';
+    let mut escaped = text.chars().flat_map(|c| {
+        let plain = harmless(c).then_some(c);
+        plain.into_iter().chain(c.escape_debug().filter(move |_| !harmless(c)))
+    });
+    let mut told: String = escaped.by_ref().take(TOLD_MAX).collect();
+    if escaped.next().is_some() {
+        told.push_str("...");
+    }
+    ControlError::Malformed(told)
 }
 
 impl AsFd for Control {
@@ -204,6 +238,35 @@ mod tests {
         drop(theirs);
         assert!(matches!(host.receive::<FromDriver>(None), Err(ControlError::Closed)));
         assert!(matches!(host.send(&ToDriver::Start, &[]), Err(ControlError::Closed)));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_message_is_told_without_the_peers_control_characters() {
+        let (mut host, theirs) = Control::pair().unwrap();
+        let long = "A".repeat(MESSAGE_MAX - 100);
+        // Colours, a new title, a line of its own, text that runs backwards, and much.
+        for bad in ["\\u001b[31mred", "\\u001b]0;title\\u0007", "\\nERROR: x", "\u{202e}txt", &long]
+        {
+            let text = format!("{{\"type\":\"{bad}\"}}");
+            rustix::io::write(&theirs, text.as_bytes()).unwrap();
+            let message = host.receive::<FromDriver>(None).unwrap_err().to_string();
+            assert!(message.contains("unknown variant"), "{message}");
+            assert!(message.chars().all(|c| c.is_ascii_graphic() || c == ' '), "{message:?}");
+            assert!(message.len() < 400, "{} bytes", message.len());
+            assert!(message.ends_with("of one release"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_packet_of_no_bytes_is_not_the_end() {
+        let (mut host, theirs) = Control::pair().unwrap();
+        let flags = SendFlags::empty();
+        rustix::net::send(&theirs, &[], flags).unwrap();
+        assert!(matches!(host.receive::<FromDriver>(None), Err(ControlError::Malformed(_))));
+        rustix::net::send(&theirs, &[], flags).unwrap();
+        drop(theirs);
+        // Whoever has gone has said enough.
+        assert!(matches!(host.receive::<FromDriver>(None), Err(ControlError::Closed)));
     }
 
     fn tempfile() -> OwnedFd {

@@ -134,7 +134,8 @@ pub struct QueueSetup {
     pub ring: Option<InheritedRing>,
 }
 
-/// An io_uring that was made before the driver ran, on its disks and restricted to them.
+/// An io_uring that was made before the driver ran, on its disks and restricted to them. It is to be
+/// enabled by the queue's own thread in [`Controller::open_queue`]: later that thread may not.
 #[derive(Clone, Debug)]
 pub struct InheritedRing {
     /// its descriptor

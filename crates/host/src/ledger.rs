@@ -33,6 +33,8 @@ pub struct Record {
     pub state: SlotState,
     /// an abort waits for its end
     pub aborted: bool,
+    /// and nobody but the host wants it aborted: its initiator is told, and may try again
+    pub by_host: bool,
     /// it changes the medium
     pub writes: bool,
     /// the host executes it, not the driver
@@ -79,6 +81,7 @@ impl Record {
     const FREE: Self = Self {
         state: SlotState::Free,
         aborted: false,
+        by_host: false,
         writes: false,
         host: false,
         internal: false,
@@ -100,6 +103,12 @@ impl Record {
         buffer: Buffer::EMPTY,
         task: ParallelTask::EMPTY,
     };
+
+    /// Whether it ends without a status: an initiator has had it aborted (SAM-6 5.3.1, TAS = 0).
+    #[inline]
+    pub const fn is_silent(&self) -> bool {
+        self.aborted && !self.by_host
+    }
 }
 
 /// A completion that cannot be what it says.
@@ -153,6 +162,14 @@ pub enum Violation {
         target: u64,
         /// as submitted
         expected: u64,
+    },
+    /// an answer to nothing
+    #[error(
+        "an answer to task management function {id}, which waits for none (answered twice?): answer each once, with its number"
+    )]
+    Function {
+        /// the number
+        id: u64,
     },
     /// status or service response
     #[error(
@@ -230,6 +247,7 @@ impl Ledger {
         record.state = SlotState::Filling;
         record.order = order;
         record.aborted = false;
+        record.by_host = false;
         record.host = false;
         record.internal = false;
         record.exclusive = false;
@@ -248,6 +266,7 @@ impl Ledger {
         if let Some(record) = self.record_mut(slot) {
             record.order = order;
             record.aborted = false;
+            record.by_host = false;
             record.exclusive = false;
             record.gone = false;
             record.then_flush = false;

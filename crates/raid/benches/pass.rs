@@ -8,6 +8,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use outboard_disk::testkit::limits;
 use outboard_disk::{Completion, Disk, Engine, Limits, Op, Rejected, Request, Segment};
 use outboard_raid::{Array, ArraySpec};
 use outboard_slots::Memory;
@@ -41,18 +42,7 @@ impl Disk for Null {
 }
 
 fn null() -> Box<dyn Disk> {
-    let limits = Limits {
-        block_size: 512,
-        physical_block_size: 512,
-        blocks: 1 << 24,
-        max_transfer: 1 << 20,
-        optimal_transfer: 0,
-        read_only: false,
-        volatile_cache: false,
-        rotational: false,
-        discard: None,
-        write_zeroes: false,
-    };
+    let limits = limits(512, 512 << 24);
     Box::new(Null { limits, held: Vec::with_capacity(2 * DEPTH as usize) })
 }
 

@@ -25,6 +25,3 @@ pub use array::Array;
 pub use error::RaidError;
 pub use geometry::{Extent, Geometry};
 pub use spec::{ArraySpec, Level, ZoneLayout};
-
-#[cfg(test)]
-mod testing;

@@ -114,8 +114,9 @@ pub fn discard(block_size: u32, members: &[Limits]) -> Option<Discard> {
 
 #[cfg(test)]
 mod tests {
+    use outboard_disk::testkit::limits;
+
     use super::*;
-    use crate::testing::limits;
 
     fn merged(spec: &ArraySpec, members: &[Limits]) -> Result<Limits, RaidError> {
         let block_size = block_size(spec, members)?;

@@ -1,20 +1,18 @@
-//! A launcher for tests: its "rings" are event counters.
+//! A launcher for tests, with the io_urings of the launcher in use.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 
 use outboard_sandbox::{RingMaker, launcher_main};
-use rustix::event::{EventfdFlags, eventfd};
 
-struct Counters;
+struct Rings;
 
-impl RingMaker for Counters {
+impl RingMaker for Rings {
     fn make(&self, entries: u32, disks: &[BorrowedFd<'_>]) -> Result<(OwnedFd, String), String> {
-        let counter = eventfd(entries, EventfdFlags::CLOEXEC).map_err(|e| e.to_string())?;
-        Ok((counter, format!("{} disks", disks.len())))
+        outboard_disk::launch::make(entries, disks).map_err(|error| error.to_string())
     }
 }
 
 fn main() -> ExitCode {
-    launcher_main(&Counters)
+    launcher_main(&Rings)
 }

@@ -44,7 +44,8 @@ fn attempt(arguments: &[&str]) -> io::Result<()> {
         ["ordinary"] => ordinary(),
         ["io-thread"] => io_thread(),
         ["abort"] => std::process::abort(),
-        ["rings", count, disks] => rings(number(count), disks),
+        ["rings", count, disks] => rings(number(count), number(disks)),
+        ["register", when, operation] => register(when, number(operation) as c_long),
         ["descriptors"] => only_standard_descriptors(),
         ["environment", wanted] => environment(wanted),
         ["see", path] => std::fs::metadata(path).map(drop),
@@ -165,22 +166,53 @@ fn io_thread() -> io::Result<()> {
     if refused { Ok(()) } else { Err(io::Error::other("not restricted")) }
 }
 
-fn rings(count: u64, disks: &str) -> io::Result<()> {
-    let named = std::env::var("OUTBOARD_RINGS").map_err(io::Error::other)?;
-    let rings: Vec<_> = named.split(',').filter_map(|ring| ring.split_once(':')).collect();
-    assert_eq!(rings.len() as u64, count, "{named}");
-    for (fd, parameters) in rings {
-        assert_eq!(parameters, format!("{disks} disks"));
+/// Each ring is there, has 32 entries and names its disks.
+fn rings(count: u64, disks: u64) -> io::Result<()> {
+    let rings = named_rings();
+    assert_eq!(rings.len() as u64, count, "{rings:?}");
+    for (fd, description) in rings {
+        // Parameters, which begin with the entries; what the kernel can do; the disks.
+        assert!(description.starts_with("20000000"), "{description}");
+        assert_eq!(description.split('.').count() as u64, 2 + disks, "{description}");
         // SAFETY: asks for flags.
-        check(unsafe { libc::fcntl(number(fd) as c_int, libc::F_GETFD) }.into())?;
+        check(unsafe { libc::fcntl(fd, libc::F_GETFD) }.into())?;
     }
-    // One read gives the entries that the counter was made with.
-    let first: c_int = named.split(':').next().unwrap_or_default().parse().expect("a number");
-    let mut counter = 0u64;
-    // SAFETY: eight bytes are read into eight bytes.
-    check(unsafe { libc::read(first, (&raw mut counter).cast(), 8) } as c_long)?;
-    assert_eq!(counter, 32);
     Ok(())
+}
+
+fn named_rings() -> Vec<(c_int, String)> {
+    let named = std::env::var("OUTBOARD_RINGS").unwrap_or_default();
+    let rings = named.split(',').filter_map(|ring| ring.split_once(':'));
+    rings.map(|(fd, description)| (number(fd) as c_int, description.to_owned())).collect()
+}
+
+/// One operation of `io_uring_register` on the first ring: before it is enabled, after, or after by
+/// a thread that has restricted itself.
+fn register(when: &str, operation: c_long) -> io::Result<()> {
+    const BUFFERS: c_long = 0;
+    const ENABLE_RINGS: c_long = 12;
+    let (ring, _) = named_rings().swap_remove(0);
+    let block = vec![0u8; PAGE].leak();
+    let buffer = libc::iovec { iov_base: block.as_mut_ptr().cast(), iov_len: PAGE };
+    let of_ring = |operation: c_long| {
+        let (argument, number) = match operation {
+            BUFFERS => (&raw const buffer, 1),
+            _ => (ptr::null(), 0),
+        };
+        let ring = c_long::from(ring);
+        // SAFETY: a block that is never freed, or nothing.
+        check(unsafe {
+            libc::syscall(libc::SYS_io_uring_register, ring, operation, argument, number)
+        })
+    };
+    if when != "disabled" {
+        of_ring(ENABLE_RINGS)?;
+    }
+    if when == "io-thread" {
+        // Without a filter there is nothing to add to.
+        let _ = outboard_sandbox::restrict_io_thread();
+    }
+    of_ring(operation)
 }
 
 /// 0, 1 and 2 are open, and nothing else below the number that this kernel lets anybody have.

@@ -222,6 +222,58 @@ fn no_right_is_gained() {
     only_the_sandbox_refuses(&["memfd"], None);
 }
 
+/// A driver with a ring on a disk tries an operation of `io_uring_register`: its code.
+fn registers(mode: Mode, when: &str, operation: u32) -> i32 {
+    let disk = tempfile::tempfile().unwrap();
+    let spec = Spec { rings: 1, ..spec(mode, &["register", when, &operation.to_string()]) };
+    let status = start(&spec, &[disk.as_fd()]).unwrap().ends();
+    status.code().unwrap_or_else(|| panic!("operation {operation}, {when}: {status}"))
+}
+
+const REGISTER_BUFFERS: u32 = 0;
+const UNREGISTER_BUFFERS: u32 = 1;
+const UNREGISTER_FILES: u32 = 3;
+const ENABLE_RINGS: u32 = 12;
+/// A ring by its number in a table of the task's own.
+const USE_REGISTERED_RING: u32 = 1 << 31;
+/// Above all operations that there are.
+const OPERATIONS: u32 = 64;
+const EPERM: i32 = 1;
+const EACCES: i32 = 13;
+
+#[test]
+fn a_ring_takes_buffers_and_is_enabled_once() {
+    for when in ["disabled", "enabled"] {
+        assert_eq!(registers(Mode::BestEffort, when, REGISTER_BUFFERS), 0, "{when}");
+    }
+    assert_eq!(registers(Mode::BestEffort, "disabled", ENABLE_RINGS), 0);
+    assert_eq!(registers(Mode::BestEffort, "enabled", ENABLE_RINGS), EACCES, "by the ring");
+}
+
+#[test]
+fn nothing_else_is_registered_with_a_ring_before_it_is_enabled_or_after() {
+    let allowed = [REGISTER_BUFFERS, UNREGISTER_BUFFERS, ENABLE_RINGS];
+    let others = (0..OPERATIONS).filter(|operation| !allowed.contains(operation));
+    for operation in others.chain(allowed.map(|allowed| allowed | USE_REGISTERED_RING)) {
+        for when in ["disabled", "enabled"] {
+            let code = registers(Mode::BestEffort, when, operation);
+            assert_eq!(code, EPERM, "operation {operation:#x}, {when}: not by the filter");
+        }
+    }
+    // Before it is enabled, the filter is all that keeps its files; then the ring does too.
+    assert_eq!(registers(Mode::Off, "disabled", UNREGISTER_FILES), 0);
+    assert_eq!(registers(Mode::Off, "enabled", UNREGISTER_FILES), EACCES);
+}
+
+#[test]
+fn an_io_thread_registers_nothing_more() {
+    for operation in [REGISTER_BUFFERS, UNREGISTER_BUFFERS, ENABLE_RINGS] {
+        let code = registers(Mode::BestEffort, "io-thread", operation);
+        assert_eq!(code, EPERM, "operation {operation}");
+    }
+    assert_eq!(registers(Mode::Off, "io-thread", REGISTER_BUFFERS), 0);
+}
+
 #[test]
 fn it_cannot_outlive_its_host_or_stop_the_log() {
     only_the_sandbox_refuses(&["outlive-host"], None);

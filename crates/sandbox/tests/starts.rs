@@ -282,3 +282,23 @@ fn as_another_user(mode: &str, memlock: &str, arguments: &[&str]) -> Option<Outp
     command.args([mode, memlock]).args(arguments).uid(USER).gid(USER);
     Some(command.output().unwrap())
 }
+
+#[test]
+fn a_host_that_shares_nothing_with_others_starts_drivers_all_the_same() {
+    let _alone = alone();
+    let program = example("launcher").display().to_string();
+    let arguments = ["-c", "umask 077; exec \"$0\"", &program].map(str::to_owned).to_vec();
+    let launcher = Launcher { program: "/bin/sh".into(), arguments };
+    let folder = tempfile::tempdir().unwrap();
+    let open = |mode| PermissionsExt::from_mode(mode);
+    std::fs::set_permissions(folder.path(), open(0o755)).unwrap();
+    let file = folder.path().join("firmware");
+    std::fs::write(&file, "x").unwrap();
+    std::fs::set_permissions(&file, open(0o644)).unwrap();
+    let spec = Spec {
+        package: Some(folder.path().to_owned()),
+        ..spec(Mode::BestEffort, &["open", file.to_str().unwrap()])
+    };
+    let driver = start_with(&launcher, &spec, &[], rig::TIMEOUT).unwrap();
+    assert_eq!(driver.ends().code(), Some(0));
+}

@@ -7,6 +7,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use outboard_disk::testkit::limits;
 use outboard_disk::{Completion, Disk, Engine, Limits, Rejected, Request};
 use outboard_sbc::{BufferRange, LogicalUnit, ScratchRange, TaskIn};
 use outboard_scsi::Status;
@@ -43,18 +44,7 @@ impl Disk for Null {
 }
 
 fn unit() -> LogicalUnit {
-    let limits = Limits {
-        block_size: 512,
-        physical_block_size: 512,
-        blocks: 1 << 24,
-        max_transfer: 1 << 20,
-        optimal_transfer: 0,
-        read_only: false,
-        volatile_cache: false,
-        rotational: false,
-        discard: None,
-        write_zeroes: false,
-    };
+    let limits = limits(512, 512 << 24);
     let disk = Box::new(Null { limits, held: Vec::with_capacity(usize::from(DEPTH)) });
     let scratch = ScratchRange { offset: 0, len: 64 << 10 };
     LogicalUnit::new(disk, scratch, usize::from(DEPTH)).expect("a null disk makes a unit")

@@ -10,7 +10,7 @@ use outboard_slots::{Memory, planted};
 use crate::report::{MAX_WRITE_SAME_BYTES, UnitReport};
 use crate::shape::{Range, Shape, usable};
 use crate::task::BufferRange;
-use crate::work::{self, Clear, Flush, Pattern, Unmap, Verify, Work};
+use crate::work::{self, Clear, Flush, Pattern, Unmap, Verify, Whole, Work};
 
 mod exclusive;
 mod lba_status;
@@ -155,6 +155,7 @@ impl Context<'_> {
             done: 0,
             then: Some(Verify { bytes: range.len, ..verify }),
             bytes: range.len,
+            whole: Whole::No,
         })))
     }
 

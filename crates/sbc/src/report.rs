@@ -107,9 +107,9 @@ impl UnitReport {
 #[cfg(test)]
 mod tests {
     use outboard_disk::Discard;
+    use outboard_disk::testkit::limits;
 
     use super::*;
-    use crate::testing::limits;
 
     #[test]
     fn lengths_become_blocks() {

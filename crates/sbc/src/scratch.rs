@@ -70,8 +70,9 @@ impl Scratch {
 
 #[cfg(test)]
 mod tests {
+    use outboard_disk::testkit::limits;
+
     use super::*;
-    use crate::testing::limits;
 
     #[test]
     fn pieces_lie_apart_and_inside() {

@@ -99,6 +99,20 @@ pub(crate) struct Transfer {
     pub(crate) then: Option<Verify>,
     /// bytes transferred from or to the initiator when all has gone well
     pub(crate) bytes: u64,
+    pub(crate) whole: Whole,
+}
+
+/// Whether a busy disk may end a [`Transfer`] with a part of it written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Whole {
+    /// it may: the initiator sends the command again
+    No,
+    /// it may not, and nothing has been submitted
+    Wanted,
+    /// a part may be written: what the disk is too busy for it is asked for again
+    Begun,
+    /// so is what lies from this byte on, once no step is in flight
+    Again(u64),
 }
 
 /// A range that is zeroed or discarded, without data.
@@ -146,6 +160,12 @@ impl Work {
             *self = Self::Transfer(compare.write);
             return Next::Again;
         }
+        if let Self::Transfer(transfer) = self
+            && let Whole::Again(from) = transfer.whole
+            && pending == 0
+        {
+            (transfer.done, transfer.whole) = (from, Whole::Begun);
+        }
         let window = if matches!(self, Self::Transfer(_)) { TRANSFER_WINDOW } else { 1 };
         if pending >= window {
             return Next::Wait;
@@ -168,7 +188,7 @@ impl Work {
             Self::Clear(clear) => clear.done += step.range.len,
             Self::Flush(flush) => flush.asked = true,
             Self::Pattern(pattern) => pattern.done += step.range.len,
-            Self::Transfer(transfer) => transfer.done += step.range.len,
+            Self::Transfer(transfer) => transfer.submitted(step),
             Self::Unmap(unmap) => unmap.submitted(step),
             Self::CompareAndWrite(_) | Self::OrWrite(_) | Self::Verify(_) => {}
         }
@@ -182,6 +202,21 @@ impl Work {
             Self::Verify(verify) => verify.ended(tools),
             _ => Ok(()),
         }
+    }
+
+    /// The disk was too busy for a step that it had accepted. Whether the step comes again; if not,
+    /// the task ends BUSY.
+    pub(crate) fn again(&mut self, number: u32, shape: &Shape) -> bool {
+        let at = self.position(number, shape);
+        match self {
+            Self::Transfer(transfer) => transfer.again(at),
+            _ => false,
+        }
+    }
+
+    /// Whether a part may be written of what must be written whole.
+    pub(crate) const fn is_torn(&self) -> bool {
+        matches!(self, Self::Transfer(transfer) if matches!(transfer.whole, Whole::Begun | Whole::Again(_)))
     }
 
     /// Where the step `number` begins, in bytes from the command's beginning.
@@ -226,6 +261,9 @@ impl Failure {
 
 impl Transfer {
     fn next(&self, tools: &mut Tools<'_>) -> Next {
+        if matches!(self.whole, Whole::Again(_)) {
+            return Next::Wait;
+        }
         let len = (self.range.len - self.done).min(tools.shape.transfer_step);
         if len == 0 {
             return Next::End;
@@ -236,6 +274,22 @@ impl Transfer {
             range: Range { offset: self.range.offset + self.done, len },
             number: (self.done / tools.shape.transfer_step) as u32,
         })
+    }
+
+    fn submitted(&mut self, step: &Step) {
+        self.done += step.range.len;
+        if self.whole == Whole::Wanted {
+            self.whole = Whole::Begun;
+        }
+    }
+
+    fn again(&mut self, at: u64) -> bool {
+        self.whole = match self.whole {
+            Whole::No | Whole::Wanted => return false,
+            Whole::Begun => Whole::Again(at),
+            Whole::Again(from) => Whole::Again(from.min(at)),
+        };
+        true
     }
 }
 

@@ -61,6 +61,9 @@ const INTERLEAVED_BYTES: usize = 32 << 10;
 /// The processor fetches ahead within a page only: several pages at a time keep more of its fetches
 /// under way. 256 KiB that are not in a cache copy 1.2 to 1.4 times as fast in four parts as in one.
 const STREAMS: usize = 4;
+/// How far ahead of each part a line is asked for, in bytes: the processor's own fetches end with the
+/// page. 256 KiB into buffers that have left the cache, 27 us without and 23 us with it.
+const AHEAD: usize = 1 << 10;
 
 /// Copies line by line, in turn from [`STREAMS`] equal parts.
 ///
@@ -72,6 +75,7 @@ unsafe fn copy_interleaved(src: *const u8, dst: *mut u8, len: usize) {
     for at in (0..part).step_by(LINE) {
         for stream in 0..STREAMS {
             let at = stream * part + at;
+            fetch(src.wrapping_add(at + AHEAD));
             // SAFETY: `at + LINE` is at most `STREAMS * part`, which is at most `len`.
             unsafe { ptr::copy_nonoverlapping(src.add(at), dst.add(at), LINE) };
         }
@@ -79,6 +83,19 @@ unsafe fn copy_interleaved(src: *const u8, dst: *mut u8, len: usize) {
     let done = part * STREAMS;
     // SAFETY: what is left, up to `len`.
     unsafe { ptr::copy_nonoverlapping(src.add(done), dst.add(done), len - done) };
+}
+
+/// Asks for the line at `at`, which may lie anywhere.
+#[inline]
+fn fetch(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch has no architectural effect.
+        unsafe { _mm_prefetch::<{ _MM_HINT_T0 }>(at.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }
 
 /// A shared mapping. Clones share it; it is unmapped with the last clone.
@@ -277,17 +294,9 @@ impl Memory {
     #[inline]
     pub fn prefetch(&self, offset: u64, len: usize) {
         let Ok(start) = self.at(offset, len) else { return };
-        #[cfg(target_arch = "x86_64")]
         for line in (0..len).step_by(64) {
-            // SAFETY: a prefetch has no architectural effect, and the address is inside.
-            unsafe {
-                core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(
-                    start.add(line).cast::<i8>(),
-                );
-            }
+            fetch(start.wrapping_add(line));
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = start;
     }
 
     /// Lets the pages of a whole-page range drop out of (`false`) or come back into (`true`) this

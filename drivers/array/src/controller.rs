@@ -137,7 +137,8 @@ impl Controller for ArrayController {
 impl ArrayController {
     /// On the io_uring that the launcher has made, if it has, else on one of its own.
     fn engine(&self, setup: &QueueSetup, slots: usize) -> Result<Engine, DriverError> {
-        let config = EngineConfig { depth: slots.max(8) as u32 };
+        // Beside the tasks, the flush behind those that were answered at once.
+        let config = EngineConfig { depth: slots.max(8) as u32 + 1 };
         let memory = setup.region.memory().clone();
         if self.replace.is_some() {
             return Ok(Engine::simulated_at_depth(memory, config.depth));

@@ -1,22 +1,23 @@
 //! The whole host on a virtual clock: one stack, one initiator, disks, and a driver that dies and
 //! comes back.
 
+mod death;
+mod round;
+mod trouble;
+mod world;
+
 use std::os::fd::OwnedFd;
 
 use outboard_disk::Limits;
-use outboard_hba::HbaReport;
-use outboard_host::channel::{Bundled, Channel};
 use outboard_host::ledger::SlotState;
-use outboard_host::stack::{Answer, Stack, StateRecord};
+use outboard_host::stack::{Answer, StateRecord};
 use outboard_raid::Geometry;
-use outboard_scsi::Lun;
-use outboard_slots::spin::Advice;
-use outboard_slots::{Queue, Region, Time};
+use outboard_slots::Time;
 
+use self::world::World;
 use crate::attempts::Attempts;
-use crate::audit::Audit;
 use crate::dice::Dice;
-use crate::driver::{Round, SimulatedDriver};
+use crate::driver::SimulatedDriver;
 use crate::fault::{Coverage, Fault};
 use crate::initiator::{BLOCK, Initiator, Kind, Sent, Tally, Taste, Wanted};
 use crate::make::{describe, incarnation, new_region, replace, text};
@@ -28,11 +29,6 @@ const NEXUSES: u64 = 2;
 const STILL_NS: u64 = 120_000_000_000;
 /// Blocks of a read that looks at the medium at the end.
 const LOOK_BLOCKS: u64 = 4;
-/// Longest time between two rounds of a host that is awake, ns.
-const ROUND_NS: u64 = 5_000;
-const WAKE_NS: u64 = 60_000;
-/// A task is the likely cause of a driver's death so many times before it ends.
-const POISON_DEATHS: u32 = 3;
 
 /// Where a driver's life stands.
 enum Life {
@@ -75,17 +71,6 @@ pub(crate) struct Machine {
     pub(crate) deaths: u64,
     pub(crate) coverage: Coverage,
     fired: Vec<Fault>,
-}
-
-/// The host process, as far as it dies with it.
-struct World {
-    region: Region,
-    stack: Stack,
-    channel: Bundled,
-    audit: Audit,
-    next_round: Time,
-    /// in its wait
-    asleep: bool,
 }
 
 impl Machine {
@@ -284,360 +269,5 @@ impl Machine {
                 Ok(true)
             }
         }
-    }
-
-    /// What nobody asked for.
-    fn misfortune(&mut self) -> Result<(), String> {
-        if self.calm || self.dice.below(100_000) >= self.scenario.trouble {
-            return Ok(());
-        }
-        let Some(fault) = self.dice.pick(&self.scenario.faults) else { return Ok(()) };
-        match fault {
-            Fault::PowerLoss | Fault::HostDeath => {
-                // Rarely: each costs a whole host.
-                if self.dice.chance(200) {
-                    self.fired.push(fault);
-                    self.note_fired()?;
-                    self.begin_anew(fault == Fault::PowerLoss)?;
-                }
-            }
-            Fault::Poison => {
-                let over = self.poison.is_none_or(|(task, _)| !self.initiator.has(task));
-                self.arms_poison = over;
-            }
-            Fault::LandsAfterDeath => {}
-            disk if disk.is_of_disk() => {
-                let at = self.dice.below(self.media.len() as u64) as usize;
-                if let Some(medium) = self.media.get(at) {
-                    medium.arm(disk);
-                }
-            }
-            other => {
-                if let Life::Runs(driver) = &mut self.life {
-                    driver.arm(self.now, other);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Everything that happens now.
-    fn step(
-        &mut self,
-        front: &mut dyn FnMut(&mut Self) -> Result<(), String>,
-    ) -> Result<(), String> {
-        let now = self.now;
-        for medium in &self.media {
-            medium.land(now);
-        }
-        if let Life::Runs(driver) = &mut self.life {
-            let round = driver.run(now);
-            driver.fired(&mut self.fired);
-            let rung = driver.has_rung();
-            if rung && self.world.asleep {
-                let wake = now.plus_nanos(self.dice.below(WAKE_NS));
-                self.world.next_round = self.world.next_round.min(wake);
-            }
-            if round == Round::Died {
-                self.driver_died();
-            }
-        }
-        self.note_fired()?;
-        let due = self.filling.iter().any(|f| f.0 <= now)
-            || self.keeping.iter().any(|k| k.0 <= now)
-            || (now >= self.next_send && !self.full)
-            || now >= self.world.next_round;
-        if due {
-            self.round(front)?;
-        }
-        match self.life {
-            Life::Died(until) if now >= until => self.see_death(),
-            Life::Fenced(until) if now >= until && self.is_fenced() => self.replace()?,
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// What has gone wrong is counted, and what the disks have spoiled is told.
-    fn note_fired(&mut self) -> Result<(), String> {
-        for number in 0..self.media.len() {
-            let Some(medium) = self.media.get(number) else { continue };
-            medium.fired(&mut self.fired);
-            for block in medium.damaged() {
-                let lba = match &self.geometry {
-                    None => Some(block),
-                    Some(geometry) => geometry
-                        .offset_of(number, block * BLOCK as u64)
-                        .map(|offset| offset / BLOCK as u64),
-                };
-                if let Some(lba) = lba {
-                    self.initiator.damage(lba);
-                }
-            }
-        }
-        for fault in self.fired.drain(..) {
-            self.coverage.note(fault, self.world.stack.slot_states());
-            if fault == Fault::Poison
-                && let Some((task, killed)) = &mut self.poison
-            {
-                *killed += 1;
-                if *killed > POISON_DEATHS {
-                    return Err(format!("task {task} has killed {killed} drivers"));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// One round of the host's thread: network, stack, answers, and perhaps sleep.
-    fn round(
-        &mut self,
-        front: &mut dyn FnMut(&mut Self) -> Result<(), String>,
-    ) -> Result<(), String> {
-        let now = self.now;
-        if std::mem::take(&mut self.world.asleep) {
-            self.world.channel.withdraw();
-        }
-        self.receive()?;
-        front(self)?;
-        if self.dice.chance(self.scenario.manage) && !self.calm {
-            self.initiator.manage(now, &mut self.world.stack, &mut self.dice);
-        }
-        if let Life::Runs(driver) = &mut self.life {
-            while let Some(id) = driver.managed(now) {
-                self.world.stack.confirmed(id);
-            }
-        }
-        let moved = self.turn()?;
-        for record in self.world.stack.state_records() {
-            let due = now.plus_nanos(self.dice.below(500_000));
-            self.keeping.push((due, record));
-        }
-        if let Life::Runs(driver) = &mut self.life {
-            if self.world.stack.has_requests() {
-                for request in self.world.stack.requests(&self.world.channel) {
-                    driver.manage(now, request);
-                }
-            }
-            driver.listen(now);
-            if self.world.stack.unfit().is_some() {
-                self.kill();
-            }
-        }
-        self.rest(moved);
-        if let Life::Runs(driver) = &mut self.life {
-            // Before it sleeps the host makes up for the doorbell that it has put off.
-            driver.listen(now);
-        }
-        Ok(())
-    }
-
-    /// What comes from the network and from the state file.
-    fn receive(&mut self) -> Result<(), String> {
-        let now = self.now;
-        while let Some(at) = self.filling.iter().position(|f| f.0 <= now) {
-            let (_, cookie) = self.filling.remove(at);
-            self.initiator.ready(&mut self.world.stack, cookie);
-        }
-        while let Some(at) = self.keeping.iter().position(|k| k.0 <= now) {
-            let (_, record) = self.keeping.remove(at);
-            self.world.stack.state_kept(&record, true);
-        }
-        while self.initiator.held() > 0 && self.dice.chance(850) {
-            let index = self.dice.below(self.initiator.held() as u64) as usize;
-            self.initiator.take(&mut self.world.stack, index)?;
-            self.full = false;
-        }
-        Ok(())
-    }
-
-    /// A turn of the stack, and a look at what it did.
-    fn turn(&mut self) -> Result<bool, String> {
-        let world = &mut self.world;
-        let attached = !matches!(self.life, Life::Fenced(_));
-        let before = world.stack.counters().violations;
-        let expected = if attached { world.audit.reap() } else { 0 };
-        let moved =
-            world.stack.turn(self.now, &mut world.channel, &mut self.answers).map_err(text)?;
-        let found = world.stack.counters().violations - before;
-        self.compare(expected, found)?;
-        if !self.answers.is_empty() {
-            self.last_end = self.now;
-        }
-        self.answers.iter().for_each(|answer| self.attempts.ended(answer.cookie));
-        self.initiator.answers(&mut self.answers)?;
-        let (initiator, world) = (&mut self.initiator, &mut self.world);
-        let attempts = &mut self.attempts;
-        // A planted mistake is somebody else's to find: each has a checker of its own.
-        let counts = self.scenario.planted.is_empty();
-        world.audit.learn(|tag| {
-            initiator.handed_over(tag)?;
-            if counts { attempts.handed_over(tag) } else { Ok(()) }
-        })?;
-        self.poisoned.extend(world.stack.poison().iter().map(|poison| poison.tag));
-        initiator.managed(&mut world.stack)?;
-        Ok(moved)
-    }
-
-    /// The next round comes soon, or when something wakes the host.
-    fn rest(&mut self, moved: bool) {
-        let world = &mut self.world;
-        let soon = self.now.plus_nanos(200 + self.dice.below(ROUND_NS));
-        world.next_round = soon;
-        if moved || self.initiator.held() > 0 {
-            return;
-        }
-        let until = world.stack.next_deadline();
-        let outstanding = world.stack.in_driver();
-        if !matches!(self.life, Life::Runs(_)) {
-            world.next_round = until.max(soon);
-            return;
-        }
-        match world.channel.advise(self.now, until, outstanding) {
-            Advice::Spin => {}
-            Advice::SleepUntil(end) => {
-                let empty = world.channel.announce().is_some();
-                world.asleep = true;
-                world.next_round = if empty { end.max(soon) } else { soon };
-            }
-        }
-    }
-
-    fn driver_died(&mut self) {
-        self.deaths += 1;
-        self.media.iter().for_each(Medium::orphan);
-        let until = self.now.plus_nanos(self.dice.below(50_000));
-        self.life = Life::Died(until);
-    }
-
-    /// The host sees that the driver is dead.
-    fn see_death(&mut self) {
-        self.world.stack.driver_lost();
-        // The fence, and the start of a successor.
-        let longest = if self.dice.chance(100) { 1_000_000_000 } else { 60_000_000 };
-        let mut until = self.now.plus_nanos(self.dice.between(100_000, longest));
-        if self.scenario.planted == "world: no fence" {
-            until = self.now;
-        }
-        self.life = Life::Fenced(until);
-    }
-
-    /// The host kills the driver because it is unfit.
-    fn kill(&mut self) {
-        if matches!(self.life, Life::Runs(_)) {
-            self.driver_died();
-            self.see_death();
-        }
-    }
-
-    fn is_fenced(&self) -> bool {
-        self.scenario.planted == "world: no fence" || !self.media.iter().any(Medium::is_haunted)
-    }
-
-    /// A successor takes over.
-    fn replace(&mut self) -> Result<(), String> {
-        self.drain()?;
-        self.world.renew(self.scenario.planted == "world: rings not renewed")?;
-        self.attach_driver()?;
-        self.world.stack.driver_replaced(self.now);
-        self.world.next_round = self.now;
-        Ok(())
-    }
-
-    /// What the dead driver had completed ends by that.
-    fn drain(&mut self) -> Result<(), String> {
-        let world = &mut self.world;
-        let before = world.stack.counters().violations;
-        let expected = world.audit.drain();
-        world.stack.driver_fenced(self.now, &mut world.channel, &mut self.answers);
-        let found = world.stack.counters().violations - before;
-        self.compare(expected, found)?;
-        self.answers.iter().for_each(|answer| self.attempts.ended(answer.cookie));
-        self.attempts.died();
-        self.initiator.answers(&mut self.answers)
-    }
-
-    /// Violations that the host must have found, and those that it has.
-    fn compare(&self, expected: u64, found: u64) -> Result<(), String> {
-        if found != expected {
-            return Err(format!(
-                "{expected} violations in this round, {found} counted; the last: {:?}",
-                self.world.stack.violations().last()
-            ));
-        }
-        match expected > 0 && !self.scenario.faults.iter().any(|f| f.is_lie()) {
-            true => Err("violations, and no lie was told".to_owned()),
-            false => Ok(()),
-        }
-    }
-
-    fn attach_driver(&mut self) -> Result<(), String> {
-        let replace = replace(&self.media);
-        let (.., runner) =
-            incarnation(&self.options, &self.descriptors, &self.world.region, replace)?;
-        let dice = Dice::new(self.dice.next());
-        let mut driver = SimulatedDriver::new(runner, self.world.queue()?, dice);
-        driver.poison = self.poison.map(|p| p.0);
-        self.life = Life::Runs(Box::new(driver));
-        Ok(())
-    }
-
-    /// The host process is gone; its successor begins with nothing but the disks.
-    fn begin_anew(&mut self, power: bool) -> Result<(), String> {
-        self.media.iter().for_each(Medium::orphan);
-        if power {
-            self.media.iter().for_each(Medium::lose_power);
-        }
-        while let Some(next) = self.media.iter().map(Medium::next_landing).min()
-            && next != Time::NEVER
-        {
-            self.now = self.now.max(next);
-            self.media.iter().for_each(|medium| medium.land(next));
-        }
-        self.note_fired()?;
-        self.full = false;
-        self.filling.clear();
-        self.keeping.clear();
-        self.answers.clear();
-        self.poison = None;
-        self.attempts = Attempts::default();
-        let region = new_region(&self.scenario)?;
-        let (report, identifiers, runner) =
-            incarnation(&self.options, &self.descriptors, &region, replace(&self.media))?;
-        self.world = World::new(region, &report, &identifiers)?;
-        self.now = self.now.plus_nanos(self.dice.between(1_000_000, 1_000_000_000));
-        let memory = self.world.region.memory().clone();
-        self.initiator.begin_anew(&mut self.world.stack, memory, power)?;
-        let dice = Dice::new(self.dice.next());
-        let driver = SimulatedDriver::new(runner, self.world.queue()?, dice);
-        self.life = Life::Runs(Box::new(driver));
-        self.last_end = self.now;
-        self.world.next_round = self.now;
-        Ok(())
-    }
-}
-
-impl World {
-    fn new(region: Region, report: &HbaReport, identifiers: &[u32]) -> Result<Self, String> {
-        let mut stack = Stack::new(report, 0, identifiers, &region, 0).map_err(text)?;
-        stack.target_mut().restore(Lun::ZERO, &[]).map_err(text)?;
-        let channel = Bundled::new(region.clone(), 0, false).ok_or("no queue")?;
-        let audit = Audit::new(Queue::new(region.clone(), 0).ok_or("no queue")?);
-        Ok(Self { region, stack, channel, audit, next_round: Time::ZERO, asleep: false })
-    }
-
-    fn queue(&self) -> Result<Queue, String> {
-        Queue::new(self.region.clone(), 0).ok_or_else(|| "no queue".to_owned())
-    }
-
-    /// Fresh rings for a successor.
-    fn renew(&mut self, mistaken: bool) -> Result<(), String> {
-        if !mistaken {
-            self.region.renew().map_err(text)?;
-        }
-        self.channel = Bundled::new(self.region.clone(), 0, false).ok_or("no queue")?;
-        self.audit = Audit::new(self.queue()?);
-        self.asleep = false;
-        Ok(())
     }
 }

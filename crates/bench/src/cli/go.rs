@@ -36,16 +36,16 @@ pub fn run(args: &BenchArgs) -> ExitCode {
 impl SystemArgs {
     fn run(&self) -> Result<(), BenchError> {
         let plan = Plan::new(self.options())?;
-        check(&plan.placement, &self.output)?;
+        check(&plan.placement, &self.repeat.output)?;
         let mut observer = progress::observer();
         let samples = engine::system_test(&plan, &mut *observer)?;
-        let cost = match self.output.report {
+        let cost = match self.repeat.output.report {
             Some(_) => self.cost(&plan, &mut *observer)?,
             None => None,
         };
         drop(observer);
         let results = Results::new(&samples);
-        finish(&self.output, Workload::System(plan), results, cost)
+        finish(&self.repeat.output, Workload::System(plan), results, cost)
     }
 
     /// For the report's cost curve: a few seconds more, if both its paths are of interest.
@@ -53,7 +53,7 @@ impl SystemArgs {
         if ![Row::RESIDENT, Row::BUNDLED].iter().all(|row| plan.rows.contains(row)) {
             return Ok(None);
         }
-        let placement = Placement { spin: true, driver: None, ..self.run.placement() };
+        let placement = Placement { spin: true, driver: None, ..self.repeat.run.placement() };
         let options =
             CostOptions { rounds: 3, seed: plan.seed, placement, ..CostOptions::default() };
         engine::cost(&CostPlan::new(options)?, observer).map(Some)
@@ -63,22 +63,22 @@ impl SystemArgs {
 impl RandomArgs {
     fn run(&self) -> Result<(), BenchError> {
         let plan = RandomPlan::new(self.options())?;
-        check(&plan.placement, &self.output)?;
+        check(&plan.placement, &self.repeat.output)?;
         let mut observer = progress::observer();
         let samples = engine::random(&plan, &mut *observer)?;
         drop(observer);
-        finish(&self.output, Workload::Random(plan), Results::new(&samples), None)
+        finish(&self.repeat.output, Workload::Random(plan), Results::new(&samples), None)
     }
 }
 
 impl CostArgs {
     fn run(&self) -> Result<(), BenchError> {
         let plan = CostPlan::new(self.options())?;
-        check(&plan.placement, &self.output)?;
+        check(&plan.placement, &self.repeat.output)?;
         let mut observer = progress::observer();
         let cost = engine::cost(&plan, &mut *observer)?;
         drop(observer);
-        finish(&self.output, Workload::Cost(plan), Results::default(), Some(cost))
+        finish(&self.repeat.output, Workload::Cost(plan), Results::default(), Some(cost))
     }
 }
 

@@ -1,5 +1,8 @@
-//! A ring made by a launcher for the program that it executes next: its files are registered, its
-//! operations restricted, and it is enabled, so that the program cannot change any of that.
+//! A ring made by a launcher for the program that it executes next: its files are registered and its
+//! operations restricted. The thread that will use it enables it, because the kernel binds it to that
+//! thread; with it the restrictions come into force for good. Nothing can be submitted before, and they
+//! cannot be changed, but other files could be registered: until then, what keeps the program from it is
+//! its system call filter (`outboard-sandbox`), which has no such operation.
 //!
 //! The program gets the descriptor and a line of text (see [`Described`]). It may register memory of
 //! its own, and it may read, write, flush and punch holes in the registered files, wait for a futex
@@ -13,11 +16,13 @@ use io_uring::{IoUring, Parameters, opcode, squeue};
 use outboard_slots::Memory;
 use rustix::io::Errno;
 
-use super::setup::{SetupError, support_of};
+use super::setup::{NOT_DEFERRED, SetupError, build, support_of};
 use super::{Bell, Buffers, Ranges, Ring, Support, errno};
 
 /// `IORING_REGISTER_BUFFERS` and its counterpart.
 const REGISTERS: [u8; 2] = [0, 1];
+
+const ENABLE: &str = "io_uring_register(ENABLE_RINGS)";
 
 const PARAMETER_BYTES: usize = size_of::<Parameters>();
 
@@ -25,32 +30,33 @@ const PARAMETER_BYTES: usize = size_of::<Parameters>();
 pub(super) type Identity = (u64, u64);
 
 /// What the program is told of its ring: `PARAMETERS.SUPPORT.DEVICE-INODE.DEVICE-INODE...`, the
-/// parameters in hexadecimal, then what the kernel can do (1 vectored fixed, 2 futex wait), then the
-/// registered files in order.
+/// parameters in hexadecimal, then what the kernel can do (1 vectored fixed, 2 futex wait, 4 deferred
+/// completions), then the registered files in order.
 struct Described {
     parameters: [u8; PARAMETER_BYTES],
     support: Support,
+    /// it is bound to the thread that enables it, which the launcher has left to the program
+    deferred: bool,
     files: Vec<Identity>,
 }
 
-/// Makes a ring for `entries` requests on `files`, restricted and enabled, for whoever inherits it:
-/// its descriptor, which stays open over exec, and its description.
+/// Makes a ring for `entries` requests on `files`, restricted, for whoever inherits it: its descriptor,
+/// which stays open over exec, and its description.
 pub(crate) fn make(
     entries: u32,
     files: &[BorrowedFd<'_>],
 ) -> Result<(OwnedFd, String), SetupError> {
+    let (uring, deferred) = build(entries)?;
+    restrict(&uring, deferred, files)
+}
+
+/// Registers the files and what may be done with them. A ring that is bound to nobody is enabled here.
+fn restrict(
+    uring: &IoUring,
+    deferred: bool,
+    files: &[BorrowedFd<'_>],
+) -> Result<(OwnedFd, String), SetupError> {
     let fail = |call| move |e: std::io::Error| SetupError { call, errno: errno(&e) };
-    let entries = entries.next_power_of_two().clamp(8, 4096);
-    // Not bound to one thread: the program's I/O thread is not the one that enables the ring.
-    let uring: IoUring = IoUring::builder()
-        .setup_cqsize(entries * 4)
-        .setup_clamp()
-        .setup_submit_all()
-        .setup_coop_taskrun()
-        .setup_taskrun_flag()
-        .setup_r_disabled()
-        .build(entries)
-        .map_err(fail("io_uring_setup"))?;
     let submitter = uring.submitter();
     let fds: Vec<i32> = files.iter().map(AsRawFd::as_raw_fd).collect();
     if !fds.is_empty() {
@@ -60,11 +66,14 @@ pub(crate) fn make(
     submitter
         .register_restrictions(&mut restrictions(support))
         .map_err(fail("io_uring_register(RESTRICTIONS)"))?;
-    submitter.register_enable_rings().map_err(fail("io_uring_register(ENABLE_RINGS)"))?;
+    if !deferred {
+        submitter.register_enable_rings().map_err(fail(ENABLE))?;
+    }
     let identities: Result<Vec<Identity>, Errno> = files.iter().map(identity).collect();
     let described = Described {
         parameters: bytes_of(uring.params()),
         support,
+        deferred,
         files: identities.map_err(|errno| SetupError { call: "fstat", errno })?,
     };
     // SAFETY: the ring is open as long as `uring` is, which is beyond the copy.
@@ -100,7 +109,8 @@ fn restrictions(support: Support) -> Vec<Restriction> {
 }
 
 impl Ring {
-    /// The ring that a launcher has made, as it is described. `buffers` as in [`Ring::create`].
+    /// The ring that a launcher has made, as it is described, bound to the calling thread. `buffers` as
+    /// in [`Ring::create`].
     pub(crate) fn inherit(
         fd: OwnedFd,
         described: &str,
@@ -132,6 +142,12 @@ impl Ring {
         };
         if let Some((offset, len)) = buffers {
             ring.register(offset, len, notes);
+        }
+        if described.deferred {
+            let enabled = ring.uring.submitter().register_enable_rings();
+            enabled.map_err(|e| SetupError { call: ENABLE, errno: errno(&e) })?;
+        } else {
+            notes.push(NOT_DEFERRED.to_owned());
         }
         Ok(ring)
     }
@@ -166,7 +182,9 @@ impl Described {
             let _ = write!(text, "{byte:02x}");
         }
         let Support { vectored_fixed, futex_wait } = self.support;
-        let _ = write!(text, ".{}", u8::from(vectored_fixed) | u8::from(futex_wait) << 1);
+        let bits = [vectored_fixed, futex_wait, self.deferred];
+        let support = bits.iter().rev().fold(0, |all, bit| all << 1 | u8::from(*bit));
+        let _ = write!(text, ".{support}");
         for (device, inode) in &self.files {
             let _ = write!(text, ".{device}-{inode}");
         }
@@ -184,12 +202,13 @@ impl Described {
             *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
         }
         let support: u8 = parts.next()?.parse().ok()?;
+        let deferred = support & 4 != 0;
         let support = Support { vectored_fixed: support & 1 != 0, futex_wait: support & 2 != 0 };
         let files = parts.map(|part| {
             let (device, inode) = part.split_once('-')?;
             Some((device.parse().ok()?, inode.parse().ok()?))
         });
-        Some(Self { parameters, support, files: files.collect::<Option<_>>()? })
+        Some(Self { parameters, support, deferred, files: files.collect::<Option<_>>()? })
     }
 }
 
@@ -197,36 +216,92 @@ impl Described {
 mod tests {
     use super::*;
     use crate::contract::Segment;
+    use crate::uring::setup::build_plain;
     use crate::uring::tests::{ends, file, read};
 
-    fn inherited(files: &[BorrowedFd<'_>]) -> Ring {
-        let (fd, text) = make(8, files).unwrap();
+    fn inherit((fd, text): (OwnedFd, String), notes: &mut Vec<String>) -> Ring {
         let memory = Memory::create("test", 4 << 20).unwrap();
+        Ring::inherit(fd, &text, memory, Some((0, 2 << 20)), notes).unwrap()
+    }
+
+    fn inherited(files: &[BorrowedFd<'_>]) -> Ring {
         let mut notes = Vec::new();
-        let ring = Ring::inherit(fd, &text, memory, Some((0, 2 << 20)), &mut notes).unwrap();
+        let ring = inherit(make(8, files).unwrap(), &mut notes);
         assert_eq!(notes, [""; 0]);
         ring
     }
 
     #[test]
-    fn registered_files_can_be_read_by_another_thread_and_no_others() {
+    fn registered_files_can_be_read_by_the_thread_that_inherits_and_no_others() {
         let (a, b, other) = (file(64 << 10), file(32 << 10), file(4096));
-        let mut ring = inherited(&[a.as_fd(), b.as_fd()]);
-        assert_eq!(ring.add_file(b.as_fd()), Ok(1));
-        assert_eq!(ring.add_file(a.as_fd()), Ok(0));
-        assert_eq!(ring.add_file(a.as_fd()), Err(Errno::NOENT), "it was there once");
-        assert_eq!(ring.add_file(other.as_fd()), Err(Errno::NOENT));
+        // The launcher's thread is another one than the driver's.
+        let made = make(8, &[a.as_fd(), b.as_fd()]).unwrap();
         std::thread::spawn(move || {
-            let segment = |offset| Segment { offset, len: 1024 };
-            let (far, near) = ([segment(3 << 20)], [segment(4096), segment(0)]);
-            ring.queue(&read(0, &far), 7).unwrap();
-            ring.queue(&read(1, &near), 8).unwrap();
-            let mut ended = ends(&mut ring, 2);
-            ended.sort_unstable();
-            assert_eq!(ended, [(7, 1024), (8, 2048)]);
+            let mut ring = inherit(made, &mut Vec::new());
+            assert_eq!(ring.add_file(b.as_fd()), Ok(1));
+            assert_eq!(ring.add_file(a.as_fd()), Ok(0));
+            assert_eq!(ring.add_file(a.as_fd()), Err(Errno::NOENT), "it was there once");
+            assert_eq!(ring.add_file(other.as_fd()), Err(Errno::NOENT));
+            reads_both(&mut ring);
         })
         .join()
         .unwrap();
+    }
+
+    fn reads_both(ring: &mut Ring) {
+        let segment = |offset| Segment { offset, len: 1024 };
+        let (far, near) = ([segment(3 << 20)], [segment(4096), segment(0)]);
+        ring.queue(&read(0, &far), 7).unwrap();
+        ring.queue(&read(1, &near), 8).unwrap();
+        let mut ended = ends(ring, 2);
+        ended.sort_unstable();
+        assert_eq!(ended, [(7, 1024), (8, 2048)]);
+    }
+
+    #[test]
+    fn it_is_bound_to_the_thread_that_inherits() {
+        let a = file(4096);
+        let mut ring = inherited(&[a.as_fd()]);
+        let refused = std::thread::spawn(move || {
+            ring.enter(0, None);
+            ring.failed()
+        });
+        assert_eq!(refused.join().unwrap(), Some(Errno::EXIST));
+    }
+
+    #[test]
+    fn before_it_is_inherited_nothing_is_submitted_and_its_restrictions_are_fixed() {
+        let a = file(4096);
+        let (fd, text) = make(8, &[a.as_fd()]).unwrap();
+        let parameters = Described::of_text(&text).unwrap().parameters;
+        // SAFETY: as in `Ring::inherit`.
+        let mut ring = unsafe {
+            let parameters: Parameters = std::mem::transmute(parameters);
+            IoUring::from_fd(fd.try_clone().unwrap().into_raw_fd(), parameters).unwrap()
+        };
+        // SAFETY: it names no memory.
+        unsafe { ring.submission().push(&opcode::Nop::new().build()) }.unwrap();
+        let submitted = ring.submitter().submit().unwrap_err();
+        assert_eq!(submitted.raw_os_error(), Some(libc::EBADFD));
+        let mut more = [Restriction::sqe_op(opcode::Nop::CODE)];
+        let restricted = ring.submitter().register_restrictions(&mut more).unwrap_err();
+        assert_eq!(restricted.raw_os_error(), Some(libc::EBUSY));
+        // Inherited as it is, with what was left in it.
+        let mut ring = inherit((fd, text), &mut Vec::new());
+        ring.in_kernel += 1;
+        ring.enter(1, None);
+        assert_eq!(ends(&mut ring, 1), [(0, -libc::EACCES)]);
+    }
+
+    #[test]
+    fn without_deferred_completions_the_launcher_enables_it_and_any_thread_may_use_it() {
+        let (a, b) = (file(64 << 10), file(32 << 10));
+        let uring = build_plain(8).unwrap();
+        let mut notes = Vec::new();
+        let made = restrict(&uring, false, &[a.as_fd(), b.as_fd()]).unwrap();
+        let mut ring = inherit(made, &mut notes);
+        assert_eq!(notes, [NOT_DEFERRED]);
+        std::thread::spawn(move || reads_both(&mut ring)).join().unwrap();
     }
 
     #[test]

@@ -22,7 +22,10 @@ impl Ring {
         buffers: Option<(u64, u64)>,
         notes: &mut Vec<String>,
     ) -> Result<Self, SetupError> {
-        let uring = build(entries, notes)?;
+        let (uring, deferred) = build(entries)?;
+        if !deferred {
+            notes.push(NOT_DEFERRED.to_owned());
+        }
         let fail = |call| move |e: std::io::Error| SetupError { call, errno: errno(&e) };
         uring
             .submitter()
@@ -95,8 +98,9 @@ pub(super) fn support_of(submitter: &Submitter<'_>) -> Result<Support, SetupErro
     })
 }
 
-/// The best ring this kernel has.
-fn build(entries: u32, notes: &mut Vec<String>) -> Result<IoUring, SetupError> {
+/// The best ring this kernel has, disabled, and whether it defers completions: then it is bound to the
+/// thread that enables it.
+pub(super) fn build(entries: u32) -> Result<(IoUring, bool), SetupError> {
     let entries = entries.next_power_of_two().clamp(8, 4096);
     let best = IoUring::builder()
         .setup_cqsize(entries * 4)
@@ -109,21 +113,21 @@ fn build(entries: u32, notes: &mut Vec<String>) -> Result<IoUring, SetupError> {
         .build(entries);
     match best {
         Err(error) if errno(&error) == Errno::INVAL => {
-            notes.push(
-                "this kernel's io_uring has no deferred completions (Linux 6.1): each one \
-                 interrupts the queue's thread"
-                    .to_owned(),
-            );
-            IoUring::builder()
-                .setup_cqsize(entries * 4)
-                .setup_clamp()
-                .setup_r_disabled()
-                .build(entries)
+            build_plain(entries).map(|ring| (ring, false))
         }
-        other => other,
+        other => other.map(|ring| (ring, true)),
     }
     .map_err(|e| SetupError { call: "io_uring_setup", errno: errno(&e) })
 }
+
+/// Without deferred completions; any thread may use it.
+pub(super) fn build_plain(entries: u32) -> std::io::Result<IoUring> {
+    IoUring::builder().setup_cqsize(entries * 4).setup_clamp().setup_r_disabled().build(entries)
+}
+
+/// The note of a ring that [`build`] could not make as it should be.
+pub(super) const NOT_DEFERRED: &str = "this kernel's io_uring has no deferred completions (Linux 6.1): \
+                                       each one interrupts the queue's thread";
 
 fn refusal(errno: Errno, len: u64) -> String {
     let mib = len >> 20;

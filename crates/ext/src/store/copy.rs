@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::database::sync_folder;
-use super::{Record, StoreError};
+use super::{Record, StoreError, modes};
 use crate::names;
 use crate::package::{FILE, Package};
 
@@ -69,7 +69,7 @@ pub(super) fn stage(store: &Path, package: &Package, from: &Path) -> Result<Asid
 pub(super) fn place(mut aside: Aside, to: &Path) -> Result<(), StoreError> {
     let fail = |what| StoreError::system(to, what);
     let parent = to.parent().unwrap_or(to);
-    fs::create_dir_all(parent).map_err(fail("create the folder above it"))?;
+    modes::make_open(parent).map_err(fail("create the folder above it"))?;
     // One that nobody names: a crash came before the database was written.
     let _ = fs::remove_dir_all(to);
     fs::rename(&aside.folder, to).map_err(fail("put the copy there"))?;
@@ -87,9 +87,8 @@ pub(super) fn sweep(store: &Path, records: &[Record]) {
         } else if names::identifier(&name).is_ok() {
             let of_it = |r: &&Record| r.copy > 0 && r.identifier == name;
             let kept: Vec<String> = records.iter().filter(of_it).map(folder_name).collect();
-            let ours = |copy: &str| names::version(copy.split('~').next().unwrap_or(copy)).is_ok();
             for (copy, path) in entries(&path) {
-                if ours(&copy) && !kept.contains(&copy) {
+                if is_copy(&copy) && !kept.contains(&copy) {
                     let _ = fs::remove_dir_all(path);
                 }
             }
@@ -99,6 +98,24 @@ pub(super) fn sweep(store: &Path, records: &[Record]) {
             }
         }
     }
+}
+
+/// The copies that there are, as `ID/VERSION`, whether a record names them or not.
+pub(super) fn all(store: &Path) -> Vec<String> {
+    let mut copies = Vec::new();
+    for (identifier, path) in entries(store) {
+        if names::identifier(&identifier).is_ok() {
+            let ours = entries(&path).into_iter().filter(|(copy, _)| is_copy(copy));
+            copies.extend(ours.map(|(copy, _)| format!("{identifier}/{copy}")));
+        }
+    }
+    copies.sort();
+    copies
+}
+
+/// Whether a folder's name can be a copy's: a version, or a version and the number of its copy.
+fn is_copy(name: &str) -> bool {
+    names::version(name.split('~').next().unwrap_or(name)).is_ok()
 }
 
 /// Folders in a folder.
@@ -150,7 +167,7 @@ fn copy_file(
     }
     let parent = target.parent().unwrap_or(to);
     fs::create_dir_all(parent).map_err(StoreError::system(parent, "create it"))?;
-    let mode = if is_program { 0o755 } else { 0o644 };
+    let mode = if is_program { modes::OPEN } else { modes::FILE };
     let mut copy = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -158,6 +175,7 @@ fn copy_file(
         .open(&target)
         .map_err(StoreError::system(&target, "create it"))?;
     let copied = io::copy(&mut opened.take(*room + 1), &mut copy)
+        .and_then(|bytes| copy.set_permissions(fs::Permissions::from_mode(mode)).map(|()| bytes))
         .and_then(|bytes| copy.sync_all().map(|()| bytes))
         .map_err(StoreError::system(&target, "write it"))?;
     *room = room.checked_sub(copied).ok_or_else(|| {
@@ -167,6 +185,7 @@ fn copy_file(
     })?;
     let mut above = target.parent();
     while let Some(folder) = above.filter(|folder| folder.starts_with(to)) {
+        modes::set(folder, modes::OPEN).map_err(StoreError::system(folder, "let readers in"))?;
         sync_folder(folder)?;
         above = folder.parent();
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Record, StoreError, is_sound};
+use super::{Record, StoreError, is_sound, modes};
 
 /// Its name.
 pub(super) const FILE: &str = "database.json";
@@ -31,15 +31,15 @@ fn checksum(records: &[Record]) -> u32 {
     crc32c::crc32c(&serde_json::to_vec(records).unwrap_or_default())
 }
 
-/// The records; none if the file is not there.
-pub(super) fn read(path: &Path) -> Result<Vec<Record>, StoreError> {
+/// The records; `None` if the file is not there.
+pub(super) fn read(path: &Path) -> Result<Option<Vec<Record>>, StoreError> {
     let text = match fs::metadata(path) {
         Ok(metadata) if metadata.len() > MAX_BYTES => {
             return Err(foreign(path, format!("it has more than {MAX_BYTES} bytes")));
         }
         _ => match fs::read(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StoreError::system(path, "read it")(error)),
         },
     };
@@ -57,7 +57,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Record>, StoreError> {
         return Err(foreign(path, "its checksum is wrong".to_owned()));
     }
     match database.records.iter().all(is_sound) {
-        true => Ok(database.records),
+        true => Ok(Some(database.records)),
         false => Err(foreign(path, "it names what cannot be an extension".to_owned())),
     }
 }
@@ -80,7 +80,10 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), StoreError> {
     let aside = path.with_extension("new");
     let fail = || StoreError::system(path, "write it");
     let mut file = File::create(&aside).map_err(fail())?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(fail())?;
+    modes::set(&aside, modes::FILE)
+        .and_then(|()| file.write_all(content))
+        .and_then(|()| file.sync_all())
+        .map_err(fail())?;
     fs::rename(&aside, path).map_err(fail())?;
     sync_folder(path.parent().unwrap_or(path))
 }

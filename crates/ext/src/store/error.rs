@@ -21,12 +21,22 @@ pub enum StoreError {
         source: io::Error,
     },
     /// the database is none of ours, or torn
-    #[error("{path}: {reason}; it is not used. Move it away and activate the extensions again", path = path.display())]
+    #[error("{path}: {reason}; it is not used. Move it away with the folders of extensions beside it, and activate each again", path = path.display())]
     Foreign {
         /// the file
         path: PathBuf,
         /// what is wrong with it
         reason: String,
+    },
+    /// there are copies, and no database that says what they are
+    #[error(
+        "{path}: it is missing, and the store holds copies of extensions ({copies}): without it nobody knows which of them are active, so none is used, and none removed; put it back from a backup, or stop the servers, move these folders out of the store, and run `outboard ext activate` on each that is to be active", path = path.display(), copies = some(copies)
+    )]
+    Missing {
+        /// the file
+        path: PathBuf,
+        /// the copies, as `ID/VERSION`
+        copies: Vec<String>,
     },
     /// somebody else changes something
     #[error("{path}: another `outboard ext` is at work; try again when it has ended", path = path.display())]
@@ -70,6 +80,17 @@ pub enum StoreError {
         /// the rule and the mend
         reason: String,
     },
+}
+
+/// Most names in a message.
+const NAMED: usize = 8;
+
+fn some(names: &[String]) -> String {
+    let named = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match names.len() {
+        count if count > NAMED => format!("{named} and {} more", count - NAMED),
+        _ => named,
+    }
 }
 
 impl StoreError {

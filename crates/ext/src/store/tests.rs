@@ -1,8 +1,10 @@
+use std::fs;
+
 use super::*;
 use crate::package::FILE;
 use proptest::prelude::*;
 
-const WITHIN: Duration = Duration::from_millis(50);
+pub(crate) const WITHIN: Duration = Duration::from_millis(50);
 
 /// A package whose program says its version.
 pub(crate) fn package(folder: &Path, version: &str) -> Package {
@@ -219,4 +221,104 @@ fn a_pipe_in_a_package_is_not_waited_for() {
     assert!(message.contains("no regular file"), "{message}");
     pipe(&source.path().join(FILE));
     assert!(Package::load(source.path()).is_err());
+}
+
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn drivers_can_read_their_copies_whatever_the_mask() {
+    let (_folder, store) = store();
+    // A folder of an earlier release, made under the same mask.
+    fs::create_dir_all(store.folder().join("com.example.ram")).unwrap();
+    modes::set(&store.folder().join("com.example.ram"), 0o700).unwrap();
+    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    install(&mut store.lock(WITHIN).unwrap(), "1.0");
+    rustix::process::umask(before);
+    let copy = "com.example.ram/1.0";
+    for (path, wanted) in [
+        (".", 0o755),
+        ("com.example.ram", 0o755),
+        (copy, 0o755),
+        (&format!("{copy}/bin"), 0o755),
+        (&format!("{copy}/data"), 0o755),
+        (&format!("{copy}/bin/ram"), 0o755),
+        (&format!("{copy}/data/table"), 0o644),
+        (&format!("{copy}/extension.toml"), 0o644),
+        ("database.json", 0o644),
+        ("lock", 0o600),
+    ] {
+        assert_eq!(mode(&store.folder().join(path)), wanted, "{path}");
+    }
+}
+
+#[test]
+fn copies_without_a_database_are_neither_used_nor_removed() {
+    let (_folder, store) = store();
+    install(&mut store.lock(WITHIN).unwrap(), "1.0");
+    install(&mut store.lock(WITHIN).unwrap(), "1.0");
+    let path = store.folder().join("database.json");
+    let kept = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    for message in [
+        store.lock(WITHIN).unwrap_err().to_string(),
+        store.records().unwrap_err().to_string(),
+        store.active("com.example.ram").unwrap_err().to_string(),
+    ] {
+        for word in
+            ["database.json: it is missing", "com.example.ram/1.0~2", "backup", "ext activate"]
+        {
+            assert!(message.contains(word), "{word:?} is not said: {message}");
+        }
+    }
+    for copy in ["1.0", "1.0~2"] {
+        assert!(store.folder().join("com.example.ram").join(copy).join("bin/ram").exists());
+    }
+    // Each mend that is named is one.
+    fs::write(&path, kept).unwrap();
+    assert_eq!(store.lock(WITHIN).unwrap().records().len(), 2);
+    fs::remove_file(&path).unwrap();
+    fs::rename(store.folder().join("com.example.ram"), store.folder().join("../moved")).unwrap();
+    assert_eq!(store.lock(WITHIN).unwrap().records(), []);
+    let moved = store.folder().join("../moved/1.0~2");
+    let package = Package::load(&moved).unwrap();
+    let locked = store.lock(WITHIN).unwrap();
+    locked.stage(&package, &moved).unwrap();
+}
+
+#[test]
+fn a_crash_before_the_first_record_is_no_missing_database() {
+    let (_folder, store) = store();
+    let source = tempfile::tempdir().unwrap();
+    let package = package(source.path(), "1.0");
+    let locked = store.lock(WITHIN).unwrap();
+    let staged = locked.stage(&package, source.path()).unwrap();
+    locked.place(staged, &package).unwrap();
+    // It ends here: the copy has its place, and no record.
+    drop(locked);
+    assert_eq!(store.records().unwrap(), []);
+    install(&mut store.lock(WITHIN).unwrap(), "2.0");
+    assert!(!store.folder().join("com.example.ram/1.0").exists());
+}
+
+#[test]
+fn a_version_that_is_replaced_while_somebody_looks_is_no_spoilt_copy() {
+    let (_folder, store) = store();
+    install(&mut store.lock(WITHIN).unwrap(), "1.0");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 1..300 {
+                let mut locked = store.lock(Duration::from_secs(5)).unwrap();
+                let record = install(&mut locked, &format!("1.{number}"));
+                locked.write(vec![record]).unwrap();
+            }
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+            store.active("com.example.ram").unwrap();
+        }
+    });
 }

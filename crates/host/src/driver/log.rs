@@ -1,5 +1,6 @@
 //! What a driver writes to its standard output and error: passed on line by line, the last lines
-//! kept for the report of its death. A driver that floods is read slowly, and passed on in part.
+//! kept for the report of its death. A driver that floods is read slowly, and passed on in part: so many
+//! lines and bytes in a second, so many bytes of a line.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,10 +13,14 @@ use std::time::{Duration, Instant};
 
 /// Lines that are kept.
 const TAIL_LINES: usize = 100;
-/// Bytes of a line; what is beyond begins a line of its own.
+/// Bytes of a line as the driver wrote it; what is beyond is counted.
 const LINE_BYTES: usize = 2048;
-/// Lines passed on in a second; more are kept and counted.
+/// Lines passed on in a second, and bytes of them; more are kept and counted.
 const LINES_PER_SECOND: u32 = 200;
+const BYTES_PER_SECOND: usize = 64 << 10;
+const SECOND: Duration = Duration::from_secs(1);
+// Each byte may become a replacement character of three, and a line that is cut says so.
+const _: () = assert!(3 * LINE_BYTES + 100 <= BYTES_PER_SECOND);
 /// Bytes read at a time, and the pause after so many: a driver that writes more waits.
 const READ_BYTES: usize = 16 << 10;
 const PAUSE: Duration = Duration::from_millis(5);
@@ -92,21 +97,29 @@ struct Lines {
     sink: LogSink,
     tail: Arc<Mutex<VecDeque<String>>>,
     line: Vec<u8>,
+    /// bytes of this line that are beyond its bound
+    cut: u64,
     second: Instant,
-    /// in this second
-    passed: u32,
-    held: u64,
+    /// lines and bytes in this second: passed on, and held back
+    passed: (u32, usize),
+    held: (u64, u64),
 }
 
 impl Lines {
     fn new(sink: LogSink, tail: Arc<Mutex<VecDeque<String>>>) -> Self {
         let second = Instant::now();
-        Self { sink, tail, line: Vec::new(), second, passed: 0, held: 0 }
+        Self { sink, tail, line: Vec::new(), cut: 0, second, passed: (0, 0), held: (0, 0) }
     }
 
-    fn read(mut self, mut from: impl Read) {
+    fn read(mut self, mut from: UnixStream) {
         let mut buffer = [0; READ_BYTES];
+        let mut is_timed = false;
         loop {
+            // What was held back is told in a second, even if nothing follows.
+            let holds = self.held.0 != 0;
+            if holds != is_timed && from.set_read_timeout(holds.then_some(SECOND)).is_ok() {
+                is_timed = holds;
+            }
             match from.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(len) => {
@@ -116,40 +129,48 @@ impl Lines {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.next_second(),
                 Err(_) => break,
             }
         }
         if !self.line.is_empty() {
             self.end_line();
         }
-        self.tell_held();
+        self.next_second();
     }
 
     fn take(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            if byte == b'\n' || self.line.len() == LINE_BYTES {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let (text, ends) = match piece.strip_suffix(b"\n") {
+                Some(text) => (text, true),
+                None => (piece, false),
+            };
+            let (kept, beyond) = text.split_at(text.len().min(LINE_BYTES - self.line.len()));
+            self.line.extend_from_slice(kept);
+            self.cut += beyond.len() as u64;
+            if ends {
                 self.end_line();
-            }
-            if byte != b'\n' {
-                self.line.push(byte);
             }
         }
     }
 
     fn end_line(&mut self) {
-        let line = shown(&self.line);
+        let (written, cut) = (self.line.len() as u64 + self.cut, std::mem::take(&mut self.cut));
+        let mut line = shown(&self.line);
         self.line.clear();
-        if self.second.elapsed() >= Duration::from_secs(1) {
-            self.tell_held();
-            self.second = Instant::now();
-            self.passed = 0;
+        if cut != 0 {
+            line.push_str(&format!(" ... ({cut} more bytes in this line, not shown)"));
         }
-        match self.passed < LINES_PER_SECOND {
+        if self.second.elapsed() >= SECOND {
+            self.next_second();
+        }
+        let (lines, bytes) = self.passed;
+        match lines < LINES_PER_SECOND && bytes + line.len() <= BYTES_PER_SECOND {
             true => {
-                self.passed += 1;
+                self.passed = (lines + 1, bytes + line.len());
                 (self.sink.0)(&line);
             }
-            false => self.held += 1,
+            false => self.held = (self.held.0 + 1, self.held.1 + written),
         }
         let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         if tail.len() == TAIL_LINES {
@@ -158,11 +179,16 @@ impl Lines {
         tail.push_back(line);
     }
 
-    fn tell_held(&mut self) {
-        if self.held != 0 {
-            (self.sink.0)(&format!("({} more lines in a second, not shown)", self.held));
-            self.held = 0;
+    /// Tells what was held back, once for all of it.
+    fn next_second(&mut self) {
+        let (lines, bytes) = std::mem::take(&mut self.held);
+        if lines != 0 {
+            (self.sink.0)(&format!(
+                "({lines} more lines in a second, of {bytes} bytes, not shown: a driver has {LINES_PER_SECOND} lines and {BYTES_PER_SECOND} bytes)"
+            ));
         }
+        self.second = Instant::now();
+        self.passed = (0, 0);
     }
 }
 
@@ -214,8 +240,62 @@ mod tests {
         assert_eq!(tail.last().unwrap(), &format!("line {}", written.get()));
         assert!(lines.len() < 2000, "{}", lines.len());
         assert!(lines.iter().any(|line| line.contains("more lines in a second")));
-        let (lines, tail) = collect(|to| to.write_all(&vec![b'x'; 3 * LINE_BYTES]).unwrap());
-        assert_eq!((lines.len(), tail.len()), (3, 3));
+    }
+
+    #[test]
+    fn a_line_of_any_length_is_one_and_says_what_is_missing() {
+        let (lines, tail) = collect(|to| {
+            to.write_all(&[b'x'; LINE_BYTES]).unwrap();
+            to.write_all(b"\n").unwrap();
+            to.write_all(&vec![b'y'; 50 * LINE_BYTES]).unwrap();
+            to.write_all(b"\nshort\n").unwrap();
+            to.write_all(&[b'z'; LINE_BYTES + 1]).unwrap();
+        });
+        assert_eq!(lines, tail);
+        let [whole, long, short, last] = &lines[..] else { panic!("{lines:?}") };
+        assert_eq!((whole.len(), short.as_str()), (LINE_BYTES, "short"));
+        let said = format!(" ... ({} more bytes in this line, not shown)", 49 * LINE_BYTES);
+        assert_eq!(long.strip_prefix(&"y".repeat(LINE_BYTES)), Some(said.as_str()));
+        assert!(last.ends_with("z ... (1 more bytes in this line, not shown)"), "{last}");
+    }
+
+    #[test]
+    fn bytes_of_a_second_are_bounded_and_what_is_held_back_is_told_once() {
+        let begun = Instant::now();
+        let (lines, tail) = collect(|to| {
+            for number in 0..1000 {
+                writeln!(to, "{number:04}{}", "\u{1}".repeat(1020)).unwrap();
+            }
+        });
+        assert!(tail.last().unwrap().starts_with("0999"), "the last lines are kept");
+        let told = |line: &&String| line.contains("more lines in a second");
+        let passed: usize = lines.iter().filter(|line| !told(line)).map(String::len).sum();
+        let seconds = 1 + begun.elapsed().as_secs() as usize;
+        assert!(passed <= seconds * BYTES_PER_SECOND, "{passed} bytes in {seconds} s");
+        let said: Vec<_> = lines.iter().filter(told).collect();
+        assert!((1..=seconds).contains(&said.len()), "{said:?} in {seconds} s");
+    }
+
+    #[test]
+    fn what_is_held_back_is_told_though_the_driver_is_quiet() {
+        let (sender, lines) = channel();
+        let sink = LogSink::new(move |line| sender.send(line.to_owned()).unwrap());
+        let (mut log, theirs) = Log::pair(sink).unwrap();
+        let mut theirs = UnixStream::from(theirs);
+        for number in 0..5 * LINES_PER_SECOND {
+            writeln!(theirs, "line {number}").unwrap();
+        }
+        let told = loop {
+            let line = lines.recv_timeout(Duration::from_secs(20)).expect("nothing is told");
+            if line.contains("more lines in a second") {
+                break line;
+            }
+        };
+        assert!(told.starts_with('(') && told.contains(" bytes, not shown"), "{told}");
+        // And the next lines pass.
+        writeln!(theirs, "again").unwrap();
+        assert_eq!(lines.recv_timeout(Duration::from_secs(20)).unwrap(), "again");
+        log.close();
     }
 
     #[test]

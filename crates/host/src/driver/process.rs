@@ -198,8 +198,10 @@ impl Driver {
         self.watch.lock().status.clone()
     }
 
-    /// Sends a task management function; its answer is in [`Self::managed`] later. Does not wait: a
-    /// driver that does not read is unfit.
+    /// Sends a task management function; its answer is in [`Self::managed`] later. Does not wait.
+    ///
+    /// # Errors
+    /// [`ControlError::Full`] as long as the driver has not read enough of those before.
     pub fn manage(&self, request: TaskManagement) -> Result<(), ControlError> {
         self.control.offer(&ToDriver::Manage(request))
     }
@@ -212,6 +214,7 @@ impl Driver {
     /// Ends the driver: asks it, waits a little, then kills it. Every task should have ended.
     pub fn stop(&mut self) -> io::Result<ExitStatus> {
         self.stopped = true;
+        self.watch.lock().asked_to_stop = true;
         let _ = self.control.offer(&ToDriver::Stop);
         let deadline = Instant::now() + STOP_TIMEOUT;
         while !self.child.has_ended() && Instant::now() <= deadline {

@@ -6,7 +6,7 @@ use outboard_spc::{LogicalUnit, Scope, TaskSet, UnitAttention, UnitConfig};
 
 use super::units::unit_config;
 use super::{Stack, StackError};
-use crate::ledger::SlotState;
+use crate::ledger::{Record, SlotState};
 
 /// What a successor changed, by LUN.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -131,6 +131,7 @@ impl Stack {
         for slot in self.withdraw(&waiting) {
             self.end_gone(slot);
         }
+        self.jobs.lose_disk(lun);
         if let Some(entry) = self.task_sets.get_mut(usize::from(lun.number())) {
             *entry = None;
         }
@@ -138,12 +139,12 @@ impl Stack {
     }
 
     fn slots_of(&self, lun: Lun) -> Vec<u16> {
-        let of_lun = |r: &crate::ledger::Record| r.lun == lun.number();
+        let of_lun = |r: &Record| r.lun == lun.number();
         self.ledger.iter().filter(|(_, r)| of_lun(r)).map(|(slot, _)| slot).collect()
     }
 
     fn end_gone(&mut self, slot: u16) {
-        match self.ledger.record(slot).is_some_and(|r| r.aborted) {
+        match self.ledger.record(slot).is_some_and(Record::is_silent) {
             true => self.end_aborted(slot),
             false => self.end_with_sense(slot, &Sense::LOGICAL_UNIT_NOT_SUPPORTED),
         }

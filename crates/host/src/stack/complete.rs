@@ -26,7 +26,7 @@ pub struct Answer {
     pub slot: Option<u16>,
     /// status
     pub status: Status,
-    /// it was aborted: no status is sent (SAM-6 5.3.1, TAS = 0)
+    /// an initiator has had it aborted: no status is sent (SAM-6 5.3.1, TAS = 0)
     pub aborted: bool,
     /// sense data, encoded
     pub sense: Option<Box<[u8]>>,
@@ -95,19 +95,24 @@ impl Stack {
             cookie: record.cookie,
             slot: Some(slot),
             status,
-            aborted: record.aborted,
+            aborted: record.is_silent(),
             transferred: completed.head.bytes_transferred + u64::from(record.moved),
             length: u64::from(record.length).max(completed.head.bytes_transferred),
             offset: record.buffer.offset,
             ..Answer::EMPTY
         };
         if status == Status::Good {
-            if record.then_flush {
+            if record.then_flush && !record.aborted {
                 return self.flush_after(slot);
+            }
+            if record.then_flush && record.by_host {
+                self.tell_given_up(slot, &mut answer);
             }
             if record.writes && !planted::is("host: acknowledged writes not noted") {
                 self.acked.note(record.order, record.lun, record.range);
             }
+        } else if status == Status::TaskAborted && (record.by_host || record.given_up != 0) {
+            self.tell_given_up(slot, &mut answer);
         } else {
             let (lun, writes) = (record.task.logical_unit_bytes, record.writes);
             answer.sense = self.sense_of(channel, slot, &completed.head, lun, writes);
@@ -115,6 +120,15 @@ impl Stack {
         self.counters.completed += 1;
         self.leave_driver(slot);
         answers.push(answer);
+    }
+
+    /// The host had the task aborted: with TAS = 0 no TASK ABORTED says so.
+    #[cold]
+    fn tell_given_up(&self, slot: u16, answer: &mut Answer) {
+        let Some(record) = self.ledger.record(slot) else { return };
+        answer.status = Status::CheckCondition;
+        answer.sense = Some(self.encode(record.task.logical_unit_bytes, &Sense::ABORTED_COMMAND));
+        answer.transferred = 0;
     }
 
     /// The driver has given the slot back: the task set goes on without it.
@@ -208,7 +222,7 @@ impl Stack {
         record.state = SlotState::Quarantined;
         let reused = planted::is("host: no quarantine");
         let buffer = record.buffer;
-        let (cookie, aborted, internal) = (record.cookie, record.aborted, record.internal);
+        let (cookie, aborted, internal) = (record.cookie, record.is_silent(), record.internal);
         let (lun, set) = (record.task.logical_unit_bytes, usize::from(record.lun));
         self.in_driver -= 1;
         self.leave_task_set(slot, set);

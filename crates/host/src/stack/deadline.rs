@@ -5,7 +5,6 @@
 use outboard_scsi::{Command, Sense};
 use outboard_slots::{Time, planted};
 
-use super::manage::Function;
 use super::{Stack, Unfit};
 use crate::ledger::SlotState;
 
@@ -61,12 +60,17 @@ impl Stack {
             return;
         }
         self.give_up_waiting(now);
+        // A driver that has gone cannot be asked; what it had is repeated or ended after the fence.
+        if self.detached {
+            return;
+        }
         let late: Vec<_> = self
             .ledger
             .iter()
             .filter(|(_, r)| r.state == SlotState::InDriver && r.deadline <= now)
             .map(|(slot, r)| (slot, r.given_up, r.lun))
             .collect();
+        let mut reset = Vec::new();
         for (slot, step, lun) in late {
             self.counters.timed_out += u64::from(step == 0);
             match (step, self.is_deaf()) {
@@ -79,7 +83,12 @@ impl Stack {
                     self.declare_unfit(Unfit::Hangs, reason);
                 }
                 (0, None) => self.abort_slot(now, slot),
-                (1, None) => self.manage(now, Function::LogicalUnitReset { lun }, None),
+                // Once for all that are late together.
+                (1, None) if reset.contains(&lun) => {}
+                (1, None) => {
+                    reset.push(lun);
+                    self.reset_late(lun);
+                }
                 _ => {
                     let reason =
                         format!("the task in slot {slot} has not ended after abort and LUN reset");

@@ -174,7 +174,7 @@ impl Stack {
     /// The end of a command that the host executes.
     pub(super) fn end_host_task(&mut self, slot: u16, response: Response) {
         let Some(record) = self.ledger.record_mut(slot) else { return };
-        let (lun, aborted) = (usize::from(record.lun), record.aborted);
+        let (lun, aborted) = (usize::from(record.lun), record.is_silent());
         record.state = SlotState::Sending;
         let mut answer = Answer {
             cookie: record.cookie,

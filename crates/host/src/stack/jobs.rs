@@ -15,13 +15,13 @@
 mod copy;
 mod sanitize;
 
-use outboard_scsi::command::build::Cdb;
+use outboard_scsi::command::{build::Cdb, parse};
 use outboard_scsi::{Direction, Lun, Sense, Status, TaskAttribute};
 use outboard_slots::{ParallelTask, ResponseHead, Time};
 use outboard_spc::{Effect, NexusId, Response};
 
 use super::Stack;
-use super::deadline::TASK_TIMEOUT_NS;
+use super::deadline::{TASK_TIMEOUT_NS, timeout_ns};
 use crate::channel::Channel;
 use crate::ledger::SlotState;
 use copy::Copying;
@@ -162,6 +162,23 @@ impl Jobs {
         })
     }
 
+    /// The disk at `lun` is another one from now on, or none: no copy goes on from it or to it.
+    pub(super) fn lose_disk(&mut self, lun: Lun) {
+        for job in &mut self.list {
+            if let Work::Copy(copying) = &mut job.work {
+                copying.lose_disk(lun);
+            }
+        }
+    }
+
+    /// What the driver has acknowledged for `lun` may be lost: what is to be on the medium is done
+    /// once more.
+    pub(super) fn begin_again(&mut self, lun: Lun) {
+        for sanitizing in self.sanitizing_mut() {
+            sanitizing.begin_again(lun);
+        }
+    }
+
     fn copies(&self) -> usize {
         self.list.iter().filter(|job| matches!(job.work, Work::Copy(_))).count()
     }
@@ -294,7 +311,7 @@ impl Stack {
         match job.work {
             Work::Sanitize(_) => {
                 job.command = None;
-                self.finish_work(command, None);
+                self.finish_work(command, Some(Sense::ABORTED_COMMAND.into()));
             }
             Work::Copy(_) => {
                 // A task that the driver has not got yet never gets to it.
@@ -368,12 +385,13 @@ impl Stack {
     fn start(&mut self, now: Time, job: &Job, task: &Task) -> bool {
         let Some(slot) = job.slot else { return false };
         self.ledger.renew(slot);
+        let timeout = parse(task.cdb.bytes()).map_or(TASK_TIMEOUT_NS, |c| timeout_ns(&c));
         let Some(record) = self.ledger.record_mut(slot) else { return false };
         record.state = SlotState::Waiting;
         record.writes = task.writes;
         record.lun = task.lun.number();
         record.length = u32::try_from(task.bytes).unwrap_or(u32::MAX);
-        record.deadline = now.plus_nanos(TASK_TIMEOUT_NS);
+        record.deadline = now.plus_nanos(timeout);
         record.range = task.range;
         record.task = ParallelTask {
             target_id: self.target_id,
@@ -389,7 +407,7 @@ impl Stack {
                 Direction::ToDevice => 1,
                 Direction::FromDevice => 2,
             },
-            timeout_ms: (TASK_TIMEOUT_NS / 1_000_000) as u32,
+            timeout_ms: (timeout / 1_000_000) as u32,
             ..ParallelTask::EMPTY
         };
         if task.through {
@@ -437,6 +455,7 @@ impl Stack {
         let Some(record) = self.ledger.record_mut(slot) else { return };
         record.state = SlotState::Filling;
         record.aborted = false;
+        record.by_host = false;
         record.gone = false;
         let id = record.cookie;
         self.jobs.note(id, outcome);

@@ -7,9 +7,12 @@ use outboard_slots::{Time, planted};
 use outboard_spc::{NexusId, Scope, UnitAttention};
 
 use super::jobs::Outcome;
-use super::{Answer, Stack};
+use super::{Answer, Stack, Unfit};
 use crate::channel::Channel;
-use crate::ledger::{Record, SlotState};
+use crate::ledger::{Record, SlotState, Violation};
+
+/// Functions that a driver may owe an answer at a time: one that answers none is unfit in the end.
+pub(crate) const FUNCTIONS_MAX: usize = 1 << 16;
 
 /// A task management function as a front end received it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -72,6 +75,8 @@ pub(super) struct Pending {
 pub(super) enum Then {
     /// nobody
     Nobody,
+    /// the initiators of its tasks, each by its task's end: the host wants it of its own accord
+    Initiators,
     /// the front end, by its name for the function
     FrontEnd(u64),
     /// a command of the host that has caused it, by its slot; `told` is the nexus that learns of
@@ -108,6 +113,9 @@ impl Stack {
         let mut in_driver = false;
         for &slot in &aborts {
             let Some(record) = self.ledger.record_mut(slot) else { continue };
+            // Once an initiator wants it aborted, nobody waits for its end.
+            record.by_host =
+                matches!(then, Then::Initiators) && (record.by_host || !record.aborted);
             record.aborted = true;
             match record.state {
                 SlotState::InDriver => {
@@ -124,7 +132,8 @@ impl Stack {
         self.end_waiting(&aborts);
         let id = self.next_request;
         self.next_request += 1;
-        let confirmed = !in_driver && !function.resets();
+        // Where no driver is to come, none is there to be reset.
+        let confirmed = self.gone_for_good || !in_driver && !function.resets();
         if !confirmed && !self.detached {
             let function = self.for_driver(&function, &tasks);
             let (target, sequence) = (self.target_id, vec![self.handed_over]);
@@ -132,6 +141,14 @@ impl Stack {
         }
         let deadline = Time::NEVER;
         self.pending.push(Pending { id, function, then, confirmed, deadline, tasks });
+    }
+
+    /// Resets a logical unit for the sake of tasks that are late. They and all others on it end with
+    /// ABORTED COMMAND, unless the driver has ended them before: an initiator whose task just
+    /// vanished would wait for it until its own time is over.
+    pub(super) fn reset_late(&mut self, lun: u16) {
+        self.begin(Function::LogicalUnitReset { lun }, Then::Initiators);
+        self.settle();
     }
 
     /// Aborts one task by its slot: the first step of giving it up.
@@ -156,6 +173,12 @@ impl Stack {
                 *handed_over = channel.sequence().wrapping_sub(since);
             }
         }
+        self.asked.extend(requests.iter().map(|request| request.id));
+        if self.asked.len() > FUNCTIONS_MAX {
+            let reason =
+                format!("it has answered none of {FUNCTIONS_MAX} task management functions");
+            self.declare_unfit(Unfit::Late, reason);
+        }
         requests
     }
 
@@ -166,11 +189,34 @@ impl Stack {
     }
 
     /// The driver's answer to a request. Everything it completed before must have been reaped by a
-    /// turn that follows; call this before that turn and [`Self::managed`] after it.
+    /// turn that follows; call this before that turn and [`Self::managed`] after it. An answer to
+    /// nothing is a violation, counted by that turn.
     pub fn confirmed(&mut self, id: u64) {
+        if self.detached {
+            // The fence will say it of all.
+            return;
+        }
+        let Ok(at) = self.asked.binary_search(&id) else { return self.unasked.push(id) };
+        self.asked.remove(at);
         if let Some(p) = self.pending.iter_mut().find(|p| p.id == id) {
             p.confirmed = true;
         }
+    }
+
+    /// The driver has answered what it was not asked for.
+    #[cold]
+    pub(super) fn refuse_unasked(&mut self, now: Time) {
+        for id in std::mem::take(&mut self.unasked) {
+            self.violated(now, Violation::Function { id });
+        }
+    }
+
+    /// Nobody is there to be asked, or to answer.
+    pub(super) fn forget_requests(&mut self) {
+        self.requests.clear();
+        self.asked.clear();
+        self.counters.violations += self.unasked.len() as u64;
+        self.unasked.clear();
     }
 
     /// Functions that have ended since the last call; none while a turn still has answers to give
@@ -206,7 +252,7 @@ impl Stack {
         for (function, then) in ended {
             self.tell_others(&function);
             match then {
-                Then::Nobody => {}
+                Then::Nobody | Then::Initiators => {}
                 Then::FrontEnd(cookie) => self.managed.push(ManagementAnswer { cookie }),
                 Then::Host { slot, told } => {
                     if let (Some(nexus), Function::AbortTaskSet { lun, .. }) = (told, function) {
@@ -301,6 +347,9 @@ impl Stack {
         let Some(record) = self.ledger.record_mut(slot) else { return };
         if record.internal {
             return self.end_internal(slot, Outcome::Aborted);
+        }
+        if record.by_host {
+            return self.end_with_sense(slot, &Sense::ABORTED_COMMAND);
         }
         record.state = SlotState::Sending;
         let cookie = record.cookie;

@@ -27,6 +27,8 @@ mod tests;
 mod through;
 mod units;
 
+use std::collections::VecDeque;
+
 use outboard_hba::{HbaReport, TaskManagement};
 use outboard_scsi::{Direction, Lun, Sense};
 use outboard_slots::{Memory, Region, Time};
@@ -43,6 +45,7 @@ use units::unit_config;
 pub use adopt::Adopted;
 pub use complete::Answer;
 pub use host_task::StateRecord;
+pub(crate) use manage::FUNCTIONS_MAX;
 pub use manage::{Function, ManagementAnswer};
 pub use names::TargetNames;
 pub use restart::NamedTask;
@@ -95,7 +98,7 @@ pub enum Unfit {
     Hangs,
     /// a task or a task management function has not ended in its time
     Late,
-    /// its completions cannot be
+    /// its completions or answers cannot be
     Violates,
 }
 
@@ -106,7 +109,7 @@ pub struct Counters {
     pub submitted: u64,
     /// tasks the driver has ended
     pub completed: u64,
-    /// completions refused
+    /// completions and answers refused
     pub violations: u64,
     /// tasks given up by their deadline
     pub timed_out: u64,
@@ -153,6 +156,10 @@ pub struct Stack {
     /// nexuses whose last tasks have not ended
     closing: Vec<NexusId>,
     requests: Vec<TaskManagement>,
+    /// functions that the driver was asked for and has not answered, by number, in order
+    asked: VecDeque<u64>,
+    /// numbers that it has answered without being asked
+    unasked: Vec<u64>,
     managed: Vec<ManagementAnswer>,
     next_request: u64,
     violations: Vec<(Time, Violation)>,
@@ -258,6 +265,8 @@ impl Stack {
             state_changes: Vec::new(),
             closing: Vec::new(),
             requests: Vec::new(),
+            asked: VecDeque::new(),
+            unasked: Vec::new(),
             managed: Vec::new(),
             next_request: 1,
             violations: Vec::new(),
@@ -294,6 +303,9 @@ impl Stack {
         }
         if !self.jobs.is_empty() {
             moved |= self.run_jobs(now);
+        }
+        if !self.unasked.is_empty() {
+            self.refuse_unasked(now);
         }
         if !self.detached {
             // What is ready goes first: looking for completions waits for lines of the driver's core.

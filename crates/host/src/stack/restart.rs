@@ -6,6 +6,7 @@
 //! with the dead one's channel, [`Stack::adopt`] if the successor's units may differ,
 //! [`Stack::driver_replaced`]; or [`Stack::driver_gone_for_good`] instead of the last two.
 
+use outboard_scsi::command::opcode as op;
 use outboard_scsi::{Lun, Sense};
 use outboard_slots::{Time, planted};
 use outboard_spc::{Scope, UnitAttention};
@@ -13,7 +14,7 @@ use outboard_spc::{Scope, UnitAttention};
 use super::pulse::Watch;
 use super::{Answer, Stack};
 use crate::channel::{self, Channel};
-use crate::ledger::SlotState;
+use crate::ledger::{Record, SlotState};
 
 /// A task in flight at this many deaths in a row is the likely cause of them.
 const DEATHS_MAX: u8 = 3;
@@ -56,8 +57,9 @@ impl Stack {
         self.detach();
     }
 
-    /// The driver has ended in order, with no task left: as [`Self::driver_lost`], but its caches
-    /// are written.
+    /// The driver is asked to end in order, with no task left: as [`Self::driver_lost`], but its
+    /// caches are written. If it does not end in order after all: [`Self::driver_lost`], before the
+    /// fence is told.
     pub fn driver_left(&mut self) {
         match self.in_driver {
             0 => self.detach(),
@@ -67,7 +69,7 @@ impl Stack {
 
     fn detach(&mut self) {
         self.detached = true;
-        self.requests.clear();
+        self.forget_requests();
     }
 
     /// The fence has passed: what the dead driver had completed ends by that, checked as ever, and
@@ -99,11 +101,12 @@ impl Stack {
         self.gone_for_good = false;
         self.unfit = None;
         self.violations.clear();
-        self.tell_of_lost_acks();
+        let lost = self.tell_of_lost_acks();
         let slots = self.ledger.in_order(SlotState::InDriver);
+        let overtaken = self.overtaken(&slots);
         let mut again = Vec::with_capacity(slots.len());
-        for slot in slots {
-            let end = self.end_of(slot);
+        for (slot, overtaken) in slots.into_iter().zip(overtaken) {
+            let end = self.end_of(slot, overtaken, &lost);
             let Some(record) = self.ledger.record_mut(slot) else { continue };
             self.in_driver -= 1;
             if let End::Again = end {
@@ -131,13 +134,29 @@ impl Stack {
         self.after_fence();
     }
 
-    /// What becomes of a task that a dead driver had.
-    fn end_of(&mut self, slot: u16) -> End {
+    /// Which of the tasks, oldest first, are writes that a later, acknowledged one overlaps.
+    fn overtaken(&self, slots: &[u16]) -> Vec<bool> {
+        let mut overtaken = vec![false; slots.len()];
+        let writes = |slot| self.ledger.record(slot).filter(|record| record.writes);
+        if !slots.iter().any(|slot| writes(*slot).is_some()) {
+            return overtaken;
+        }
+        let mut overtaking = self.acked.overtaking();
+        for (&slot, overtaken) in slots.iter().zip(&mut overtaken).rev() {
+            *overtaken = writes(slot).is_some_and(|Record { order, lun, range, .. }| {
+                overtaking.overtook(*order, *lun, *range)
+            });
+        }
+        overtaken
+    }
+
+    /// What becomes of a task that a dead driver had. `overtaken`: it would bring old data back;
+    /// `lost`: units whose acknowledged writes it may have taken along.
+    fn end_of(&mut self, slot: u16, overtaken: bool, lost: &[Lun]) -> End {
         let Some(record) = self.ledger.record_mut(slot) else { return End::Aborted };
         record.deaths = record.deaths.saturating_add(1);
         // Deadline and step of giving up stay: a restart buys a task no time.
-        let (deaths, aborted, writes) = (record.deaths, record.aborted, record.writes);
-        let (order, lun, range) = (record.order, record.lun, record.range);
+        let (deaths, aborted, too_late) = (record.deaths, record.aborted, record.keeps(lost));
         if deaths >= DEATHS_MAX {
             self.name_poison(slot);
         }
@@ -145,7 +164,9 @@ impl Stack {
             End::Aborted
         } else if deaths >= DEATHS_MAX && !planted::is("host: poison repeated for ever") {
             End::Failed(Sense::INTERNAL_TARGET_FAILURE)
-        } else if writes && self.acked.overtook(order, lun, range) {
+        } else if too_late {
+            End::Failed(Sense::INTERNAL_TARGET_FAILURE)
+        } else if overtaken {
             End::Failed(Sense::ABORTED_COMMAND)
         } else if self.is_spoiled(slot) {
             self.counters.spoiled += 1;
@@ -160,7 +181,7 @@ impl Stack {
     pub fn driver_gone_for_good(&mut self) {
         self.detached = true;
         self.gone_for_good = true;
-        self.requests.clear();
+        self.forget_requests();
         self.run_host_tasks();
         self.end_all_in_driver(&Sense::INTERNAL_TARGET_FAILURE);
         self.end_outbox(&Sense::INTERNAL_TARGET_FAILURE);
@@ -204,15 +225,24 @@ impl Stack {
     }
 
     /// A driver that keeps acknowledged writes to itself has taken them along: every nexus learns
-    /// that the unit is not what it was (SPC-6, 29h/04h).
-    fn tell_of_lost_acks(&mut self) {
-        for lun in std::mem::take(&mut self.restart.lost) {
+    /// that the unit is not what it was (SPC-6, 29h/04h), and nobody that they are on the medium.
+    fn tell_of_lost_acks(&mut self) -> Vec<Lun> {
+        let lost = std::mem::take(&mut self.restart.lost);
+        for &lun in &lost {
             let attention = UnitAttention::DeviceInternalReset;
             // A unit that has gone since has nobody to tell.
             if self.target.establish(lun, Scope::All, attention).is_ok() {
                 self.counters.acks_lost += 1;
             }
+            self.jobs.begin_again(lun);
         }
+        let waits = |r: &Record| r.state == SlotState::Waiting && r.keeps(&lost);
+        let too_late: Vec<u16> =
+            self.ledger.iter().filter(|(_, r)| waits(r)).map(|(slot, _)| slot).collect();
+        for slot in self.withdraw(&too_late) {
+            self.end_with_sense(slot, &Sense::INTERNAL_TARGET_FAILURE);
+        }
+        lost
     }
 
     /// Nothing of the dead driver can touch the region any more.
@@ -232,6 +262,19 @@ impl Stack {
             }
         }
         self.settle();
+    }
+}
+
+impl Record {
+    /// Whether its GOOD would say of writes to one of these units, acknowledged before, that they
+    /// are on the medium. A job that has begun again says nothing yet.
+    fn keeps(&self, units: &[Lun]) -> bool {
+        let writes_cache = matches!(
+            self.task.command_descriptor_block[0],
+            op::SYNCHRONIZE_CACHE_10 | op::SYNCHRONIZE_CACHE_16 | op::START_STOP_UNIT
+        );
+        let of_these = || units.iter().any(|lun| lun.number() == self.lun);
+        writes_cache && of_these() && !self.internal
     }
 }
 

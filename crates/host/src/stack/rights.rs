@@ -10,7 +10,7 @@ use crate::ledger::SlotState;
 
 impl Stack {
     /// Judges a task again whose data has come since its unit changed, as if the command had come
-    /// now; true if that ended it.
+    /// now; true if that ended it. A write goes through a cache that has been switched off since.
     #[cold]
     pub(super) fn ends_refused(&mut self, slot: u16) -> bool {
         let Some(record) = self.ledger.record(slot) else { return false };
@@ -21,9 +21,15 @@ impl Stack {
         let nexus = u16::try_from(record.nexus).ok().and_then(|n| self.target.nexuses().at(n));
         let (Some(nexus), Some(lun)) = (nexus, Lun::new(record.lun)) else { return false };
         let cdb = &record.task.command_descriptor_block;
-        let Some(refusal) = self.target.refused_since(nexus, lun, cdb) else { return false };
-        self.end_with(slot, &refusal);
-        true
+        if let Some(refusal) = self.target.refused_since(nexus, lun, cdb) {
+            self.end_with(slot, &refusal);
+            return true;
+        }
+        let through = self.target.unit(lun).is_some_and(|unit| unit.write_through());
+        if let Some(record) = self.ledger.record_mut(slot).filter(|r| through && r.writes) {
+            record.write_through();
+        }
+        false
     }
 
     /// Ends a task that never reached the driver, with a status, and sense data if it has some.

@@ -148,13 +148,38 @@ impl Server {
                 session.connections.retain(|c| *c != old);
             }
         }
-        let connection = Connection::new(now, Some(session_key), logged_in);
+        let mut connection = Connection::new(now, Some(session_key), logged_in);
+        let logged_in = Box::new(logged_in.clone());
+        connection.state = State::Waiting { logged_in, since: now };
         let key = self.connections.insert(connection);
         if let Some(session) = self.sessions.get_mut(session_key) {
             session.connections.push(key);
+            session.joining = true;
         }
-        self.welcome(b, key, session_key, logged_in.tsih, logged_in);
+        self.settle(now, b, session_key);
         Ok(ConnectionId(key))
+    }
+
+    /// Welcomes the connections that wait to join a session, once it has no task left of a
+    /// connection that it has not any more.
+    #[cold]
+    pub(super) fn settle_joining(&mut self, b: &impl Backend, key: Key) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let tasks = session.tasks.values().filter_map(|task| self.tasks.get(*task));
+        if !tasks.map(|task| task.connection).all(|c| session.connections.contains(&c)) {
+            return;
+        }
+        session.joining = false;
+        for id in session.connections.clone() {
+            let Some(connection) = self.connections.get_mut(id) else { continue };
+            if !matches!(connection.state, State::Waiting { .. }) {
+                continue;
+            }
+            let waiting = std::mem::replace(&mut connection.state, State::Open);
+            if let State::Waiting { logged_in, .. } = waiting {
+                self.welcome(b, id, key, logged_in.tsih, &logged_in);
+            }
+        }
     }
 
     /// Opens a connection with its final Login Response.

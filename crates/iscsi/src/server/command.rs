@@ -1,6 +1,6 @@
 //! SCSI commands (RFC 7143 11.3).
 
-use outboard_scsi::{Direction, Status};
+use outboard_scsi::{Direction, Sense, Status};
 use outboard_slots::Time;
 
 use super::config::{MAX_IMMEDIATE, MAX_TASKS};
@@ -160,9 +160,6 @@ impl Server {
         session.tasks.insert(request.task_tag, task_key);
         session.live += 1;
         session.commands += 1;
-        if let Some(connection) = self.connections.get_mut(key) {
-            connection.tasks += 1;
-        }
         Some(task_key)
     }
 
@@ -186,7 +183,7 @@ impl Server {
             // Its tag came twice, on two connections at a time.
             return Ok(());
         }
-        if held.refused {
+        if held.refused || held.gone {
             self.refuse(now, b, session_key, &held, &request);
             return Ok(());
         }
@@ -207,7 +204,8 @@ impl Server {
         Ok(())
     }
 
-    /// Ends a command that could not be kept: TASK SET FULL, as soon as its data is all gone.
+    /// Ends a command that could not be kept, TASK SET FULL, or whose unit has gone, as soon as its
+    /// data is all gone.
     fn refuse(
         &mut self,
         now: Time,
@@ -220,12 +218,16 @@ impl Server {
         let mut task = new_task(now, session_key, key, request, held.unsolicited);
         task.received = held.received;
         task.data_sn = held.data_sn;
+        let (status, sense) = match held.gone {
+            true => (Status::CheckCondition, Some(Sense::LOGICAL_UNIT_NOT_SUPPORTED)),
+            false => (Status::TaskSetFull, None),
+        };
         task.phase = Phase::Draining(Box::new(ScsiAnswer {
             cookie: 0,
             slot: None,
-            status: Status::TaskSetFull,
+            status,
             aborted: false,
-            sense: None,
+            sense: sense.map(|sense| sense.encode_fixed().into()),
             transferred: 0,
             length: 0,
             offset: 0,
@@ -235,9 +237,6 @@ impl Server {
         if let Some(session) = self.sessions.get_mut(session_key) {
             session.tasks.insert(request.task_tag, task_key);
             session.live += 1;
-        }
-        if let Some(connection) = self.connections.get_mut(key) {
-            connection.tasks += 1;
         }
         self.advance(now, b, task_key);
     }

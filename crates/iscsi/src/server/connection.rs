@@ -30,8 +30,6 @@ pub(super) struct Connection {
     /// a ping that has no answer yet: when it was sent, its tag
     pub(super) ping: Option<(Time, u32)>,
     pub(super) next_ping: u32,
-    /// tasks allegiant to it
-    pub(super) tasks: u32,
     pub(super) bytes_in: u64,
     /// what SendTargets tells here, if not what it tells everywhere
     pub(super) addresses: Option<Vec<String>>,
@@ -39,7 +37,8 @@ pub(super) struct Connection {
 
 #[derive(Debug)]
 pub(super) enum State {
-    /// an earlier session of the same initiator port has not ended
+    /// an earlier session of the same initiator port has not ended, or the tasks of an earlier
+    /// connection of the session
     Waiting {
         logged_in: Box<LoggedIn>,
         since: Time,
@@ -65,6 +64,8 @@ pub(super) struct Rx {
     pub(super) scratch: Vec<u8>,
     /// what follows the data segment's end
     pub(super) job: Job,
+    /// its unit has gone since its header came
+    pub(super) gone: bool,
     /// bytes of the data segment that came
     pub(super) done: u32,
     pub(super) crc: u32,
@@ -124,6 +125,7 @@ impl Connection {
                 ahs: Vec::new(),
                 scratch: Vec::new(),
                 job: Job::Nothing,
+                gone: false,
                 done: 0,
                 crc: 0,
             },
@@ -132,7 +134,6 @@ impl Connection {
             last_received: now,
             ping: None,
             next_ping: 0,
-            tasks: 0,
             bytes_in: 0,
             addresses: None,
         }

@@ -2,7 +2,8 @@
 //!
 //! A session ends at once for its initiator, but stays here until the backend has answered its last
 //! task. Until then a new session of the same initiator port waits with its final Login Response:
-//! no write of the old session may land behind a write of the new one.
+//! no write of the old session may land behind a write of the new one. Nor may one of an old
+//! connection behind one of the connection that takes its place.
 
 use outboard_slots::Time;
 
@@ -19,7 +20,7 @@ impl Server {
         let Some(mut connection) = self.connections.remove(id.0) else { return };
         connection.output.discard(|slot| b.finish(slot));
         if let Some(key) = connection.session {
-            let lost = connection.is_open();
+            let lost = matches!(connection.state, State::Open | State::Waiting { .. });
             if let Some(session) = self.sessions.get_mut(key) {
                 session.connections.retain(|c| *c != id.0);
             }
@@ -160,8 +161,14 @@ impl Server {
             if session.live == 0 {
                 self.gone(now, b, key);
             }
-        } else if session.logout.is_some() {
+            return;
+        }
+        let joining = session.joining;
+        if session.logout.is_some() {
             self.settle_logout(now, b, key);
+        }
+        if joining {
+            self.settle_joining(b, key);
         }
     }
 
@@ -204,7 +211,8 @@ impl Server {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(logout) = session.logout else { return };
         let Some(closed) = logout.closes else { return };
-        if self.connections.get(closed).is_some_and(|c| c.tasks != 0) {
+        let mut tasks = session.tasks.values().filter_map(|task| self.tasks.get(*task));
+        if tasks.any(|task| task.connection == closed) {
             return;
         }
         session.logout = None;

@@ -7,6 +7,7 @@ use outboard_scsi::Lun;
 use outboard_slots::Time;
 
 use super::config::MAX_FUNCTIONS;
+use super::connection::Job;
 use super::session::{Held, Session};
 use super::slab::Key;
 use super::task::{Phase, Task};
@@ -53,6 +54,23 @@ impl Server {
             }
         }
         self.retry(now, b);
+    }
+
+    /// The unit at `lun` has gone, or is another one from now on: commands that wait for their turn
+    /// or for room were meant for the old one, and end LOGICAL UNIT NOT SUPPORTED; so do those
+    /// whose data is still coming in to wait with them.
+    pub fn unit_lost(&mut self, lun: [u8; 8]) {
+        for key in self.sessions.keys() {
+            let Some(session) = self.sessions.get_mut(key) else { continue };
+            for held in session.pending.iter_mut().chain(&mut session.gap) {
+                held.gone |= held.is_command() && is_same_unit(held.bhs.lun(), lun);
+            }
+        }
+        for key in self.connections.keys() {
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            let rx = &mut connection.rx;
+            rx.gone |= rx.job == Job::Request && is_same_unit(rx.bhs.lun(), lun);
+        }
     }
 
     pub(super) fn task_management(
@@ -214,7 +232,7 @@ impl Server {
             let Some(session) = self.sessions.get_mut(session_key) else { continue };
             let hit = |held: &Held| {
                 concern.lun.is_none_or(|lun| is_same_unit(held.bhs.lun(), lun))
-                    && held.bhs.opcode() == crate::pdu::InitiatorOpcode::Command.code()
+                    && held.is_command()
                     && !(own && after(held.bhs.cmd_sn(), concern.cmd_sn))
             };
             for held in session.pending.iter_mut().chain(&mut session.gap) {
@@ -281,6 +299,12 @@ impl Server {
 /// Whether two LUNs name one logical unit: it has one number in several forms (SAM-6 4.7).
 fn is_same_unit(a: [u8; 8], b: [u8; 8]) -> bool {
     a == b || Lun::decode(a).is_ok_and(|lun| Lun::decode(b) == Ok(lun))
+}
+
+impl Held {
+    fn is_command(&self) -> bool {
+        self.bhs.opcode() == crate::pdu::InitiatorOpcode::Command.code()
+    }
 }
 
 impl Session {

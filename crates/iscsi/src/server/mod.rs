@@ -111,8 +111,8 @@ pub enum Want {
         /// how many, bytes
         len: u32,
     },
-    /// too much output waits: go on after [`Server::sent`]; or an earlier session has not ended
-    /// yet: go on when the connection is among [`Server::drain_changed`]
+    /// too much output waits: go on after [`Server::sent`]; or an earlier session or connection has
+    /// not ended yet: go on when the connection is among [`Server::drain_changed`]
     Stalled,
     /// nothing more is read; see [`Server::closing`]
     Close,

@@ -89,7 +89,7 @@ impl Server {
     ) {
         let bound = self.config.held_bytes;
         let Some(connection) = self.connections.get(key) else { return };
-        let ahs = connection.rx.ahs.clone();
+        let (ahs, gone) = (connection.rx.ahs.clone(), connection.rx.gone);
         let Some(session_key) = connection.session else { return };
         let Some(session) = self.sessions.get_mut(session_key) else { return };
         let admission = session.admit(bhs);
@@ -102,6 +102,7 @@ impl Server {
         held.received = data.len() as u32;
         if let Ok(Request::Command(request)) = Request::parse(bhs) {
             held.unsolicited = self.announces_data(session_key, &request);
+            held.gone = gone;
         }
         let Some(session) = self.sessions.get_mut(session_key) else { return };
         if admission == Admission::Early {

@@ -137,6 +137,7 @@ impl Server {
         }
         connection.rx.done = 0;
         connection.rx.crc = 0;
+        connection.rx.gone = false;
         connection.rx.scratch.clear();
         let (dest, job) = match Request::parse(&bhs) {
             Ok(Request::Command(request)) => self.route_command(now, b, key, &request),

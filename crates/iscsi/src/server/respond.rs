@@ -51,9 +51,6 @@ impl Server {
             session.tasks.remove(&task.task_tag);
             session.live = session.live.saturating_sub(1);
         }
-        if let Some(connection) = self.connections.get_mut(task.connection) {
-            connection.tasks = connection.tasks.saturating_sub(1);
-        }
         Some(task)
     }
 

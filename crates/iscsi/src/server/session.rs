@@ -31,6 +31,8 @@ pub(super) struct Session {
     pub(super) nexus: u64,
     pub(super) ending: bool,
     pub(super) logout: Option<Logout>,
+    /// a connection waits for the tasks of the one whose place it takes
+    pub(super) joining: bool,
     pub(super) connections: Vec<Key>,
     /// by Initiator Task Tag
     pub(super) tasks: HashMap<u32, Key, BuildHasherDefault<TagHasher>>,
@@ -78,6 +80,8 @@ pub(super) struct Held {
     pub(super) void: bool,
     /// its data was too much to keep: it ends TASK SET FULL
     pub(super) refused: bool,
+    /// its unit has gone: it ends LOGICAL UNIT NOT SUPPORTED
+    pub(super) gone: bool,
     /// bytes of data, kept or not
     pub(super) received: u32,
     /// its unsolicited data broke the rules
@@ -106,6 +110,7 @@ impl Session {
             nexus,
             ending: false,
             logout: None,
+            joining: false,
             connections: Vec::new(),
             tasks: HashMap::default(),
             live: 0,
@@ -149,6 +154,7 @@ impl Held {
             data_sn: 0,
             void: false,
             refused: false,
+            gone: false,
             received: 0,
             failure: None,
         }

@@ -82,7 +82,7 @@ impl Server {
         }
         let tasks = session.tasks.values().filter_map(|task| self.tasks.get(*task));
         let stuck = tasks
-            .filter(|task| matches!(task.phase, Phase::Collecting | Phase::Draining(_)))
+            .filter(|task| !matches!(task.phase, Phase::Running))
             .map(|task| {
                 let worth = Duration::from_millis(task.arrived * 1000 / DATA_RATE_MIN);
                 task.since.min(task.began + worth)

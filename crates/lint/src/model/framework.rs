@@ -7,6 +7,9 @@ pub(crate) const KEXT_CONTROLLER: &str = "IOSCSIParallelInterfaceController";
 /// Most slots that one bundled call carries.
 pub(crate) const MAX_BUNDLE: u64 = 32;
 
+/// Fields of a response that say which task it answers.
+pub(crate) const IDENTITY: &[&str] = &["fControllerTaskIdentifier", "fTargetID"];
+
 /// The queue that methods run on unless told otherwise.
 pub(crate) const DEFAULT_QUEUE: &str = "Default";
 /// The queue that target creation is sent through.

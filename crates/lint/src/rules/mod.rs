@@ -19,8 +19,6 @@ mod locks;
 mod personality;
 mod queues;
 mod response;
-mod response_fix;
-mod response_summary;
 mod slots;
 mod targets;
 mod task;

@@ -3,12 +3,18 @@
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use crate::Spec;
 
 /// The controllers that bound a driver.
 const CONTROLLERS: [&str; 2] = ["memory", "pids"];
+/// Names that are tried for a group: others may hold a process that has escaped.
+const NAMES: u32 = 16;
 
 /// A group that was made. It is removed, unless it was handed over to the host.
 #[derive(Debug)]
@@ -68,12 +74,53 @@ fn make_below(above: &Path, spec: &Spec) -> Result<Group, String> {
     if !CONTROLLERS.iter().all(|c| handed_down.split_whitespace().any(|name| name == *c)) {
         fs::write(&control, "+memory +pids").map_err(|e| format!("{}: {e}", control.display()))?;
     }
-    let path = above.join(format!("outboard-driver-{}", std::process::id()));
-    fs::create_dir(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let path = make_folder(above)?;
     bound(&path, spec).map_err(|e| {
         let _ = fs::remove_dir(&path);
         format!("{}: {e}", path.display())
     })
+}
+
+/// A new folder with a name of this launcher's.
+fn make_folder(above: &Path) -> Result<PathBuf, String> {
+    let names = names();
+    remove_left(above, &names);
+    for number in 0..NAMES {
+        let path = above.join(format!("{names}{}.{number}", std::process::id()));
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(format!("{}: {e}", path.display())),
+        }
+    }
+    Err(format!(
+        "{}: the {NAMES} groups {names}{}.* are in use; end the processes in them (cgroup.procs)",
+        above.display(),
+        std::process::id()
+    ))
+}
+
+/// What the names of groups begin with: launchers have the same number only in different PID
+/// namespaces.
+fn names() -> String {
+    let namespace = fs::metadata("/proc/self/ns/pid").map_or(0, |namespace| namespace.ino());
+    format!("outboard-driver-{namespace}-")
+}
+
+/// Removes the groups of hosts that were killed. A launcher makes the process in its group before it
+/// ends: a group whose launcher has ended either holds a process, and cannot be removed, or never
+/// will again.
+fn remove_left(above: &Path, names: &str) {
+    for entry in fs::read_dir(above).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let launcher = name.to_str().and_then(|name| name.strip_prefix(names));
+        let launcher = launcher.and_then(|rest| rest.split('.').next()?.parse().ok());
+        let Some(launcher) = launcher.and_then(Pid::from_raw) else { continue };
+        let is_own = launcher == rustix::process::getpid();
+        if is_own || test_kill_process(launcher) == Err(Errno::SRCH) {
+            let _ = fs::remove_dir(entry.path());
+        }
+    }
 }
 
 fn bound(path: &Path, spec: &Spec) -> io::Result<Group> {
@@ -121,6 +168,69 @@ mod tests {
         let path = group.hand_over().unwrap();
         assert_eq!(fs::read_to_string(path.join("memory.max")).unwrap(), "1000");
         assert_eq!(fs::read_to_string(path.join("pids.max")).unwrap(), "7");
+    }
+
+    /// A folder that stands for a group with the controllers.
+    fn delegated() -> tempfile::TempDir {
+        let above = tempfile::tempdir().unwrap();
+        fs::write(above.path().join("cgroup.controllers"), "cpu memory pids\n").unwrap();
+        above
+    }
+
+    fn own(number: u32) -> String {
+        format!("{}{}.{number}", names(), std::process::id())
+    }
+
+    /// Files in a group go with it; in a folder that stands for one they keep it.
+    fn occupy(path: &Path) {
+        fs::create_dir(path).unwrap();
+        fs::write(path.join("cgroup.procs"), "7\n").unwrap();
+    }
+
+    #[test]
+    fn a_group_that_a_killed_host_left_is_in_nobodys_way() {
+        let above = delegated();
+        fs::create_dir(above.path().join(own(0))).unwrap();
+        let group = make_below(above.path(), &Spec::new("/x")).unwrap();
+        assert_eq!(group.hand_over().unwrap(), above.path().join(own(0)));
+    }
+
+    #[test]
+    fn a_group_that_is_in_use_is_left_alone() {
+        let above = delegated();
+        occupy(&above.path().join(own(0)));
+        let group = make_below(above.path(), &Spec::new("/x")).unwrap();
+        assert_eq!(group.hand_over().unwrap(), above.path().join(own(1)));
+        assert!(above.path().join(own(0)).join("cgroup.procs").exists());
+        for number in 2..NAMES {
+            occupy(&above.path().join(own(number)));
+        }
+        let reason = make_below(above.path(), &Spec::new("/x")).unwrap_err();
+        assert!(reason.contains("in use") && reason.contains("cgroup.procs"), "{reason}");
+    }
+
+    #[test]
+    fn groups_of_launchers_that_have_ended_are_removed_and_no_others() {
+        let above = delegated();
+        let mut ended = std::process::Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        let (names, ended, running) = (names(), ended.id(), std::os::unix::process::parent_id());
+        let folder = |name: String| above.path().join(name);
+        let left = folder(format!("{names}{ended}.3"));
+        let others = [
+            folder(format!("{names}{running}.0")),
+            folder(format!("outboard-driver-1-{ended}.0")),
+            folder("system.slice".to_owned()),
+        ];
+        fs::create_dir(&left).unwrap();
+        for other in &others {
+            fs::create_dir(other).unwrap();
+        }
+        let used = folder(format!("{names}{ended}.4"));
+        occupy(&used);
+        make_below(above.path(), &Spec::new("/x")).unwrap();
+        assert!(!left.exists() && used.exists());
+        assert!(others.iter().all(|other| other.exists()), "{others:?}");
     }
 
     #[test]

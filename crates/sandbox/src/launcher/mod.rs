@@ -31,8 +31,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Makes the io_urings that a driver inherits.
 pub trait RingMaker {
-    /// One ring, made by the launcher: its descriptor, and what the driver
-    /// needs to map it. The text has no comma.
+    /// One ring, made by the launcher and restricted: its descriptor, and what the driver needs to map
+    /// and enable it. The text has no comma. Of what can be registered with it the driver's filter lets
+    /// buffers pass, and the enabling.
     ///
     /// # Errors
     /// Why not; it ends the start.

@@ -119,13 +119,16 @@ fn relative(path: &Path) -> &Path {
     path.strip_prefix("/").unwrap_or(path)
 }
 
-/// Makes a folder and those above it below the working directory.
+/// Makes a folder and those above it below the working directory. The driver's user passes through
+/// them, whatever the host's umask.
 fn make_folders(path: &Path) -> Result<PathBuf, Errno> {
     let mut made = PathBuf::new();
     for part in relative(path).components() {
         made.push(part);
-        match rustix::fs::mkdir(&made, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => {}
+        let mode = Mode::from_raw_mode(0o755);
+        match rustix::fs::mkdir(&made, mode) {
+            Ok(()) => rustix::fs::chmod(&made, mode)?,
+            Err(Errno::EXIST) => {}
             Err(e) => return Err(e),
         }
     }

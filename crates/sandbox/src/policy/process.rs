@@ -38,7 +38,7 @@ pub(crate) fn process(facts: Facts) -> Result<BpfProgram, SandboxError> {
     // The one execution: the program's descriptor, no path.
     let empty_path = Is::Int(4, libc::AT_EMPTY_PATH.cast_unsigned());
     rules.insert(libc::SYS_execveat, vec![rule(&[Is::Int(0, facts.program), empty_path])?]);
-    // Its own memory on rings that are restricted; the kernel refuses all else on them.
+    // Until a ring is enabled its restrictions are not in force: this alone keeps other files out.
     if facts.rings {
         let operations = REGISTER.iter().map(|operation| rule(&[Is::Int(1, *operation)]));
         rules.insert(libc::SYS_io_uring_register, operations.collect::<Result<_, _>>()?);
@@ -289,14 +289,11 @@ const ARCH_SET_FS: u32 = 0x1002;
 #[cfg(target_arch = "x86_64")]
 const ARCH_GET_FS: u32 = 0x1003;
 
-/// `io_uring_register` operations: buffers, and the ring's own number.
-const REGISTER: [u32; 6] = [
+/// `io_uring_register` operations: its own memory, and the beginning of a ring's restrictions.
+const REGISTER: [u32; 3] = [
     0,  // REGISTER_BUFFERS
     1,  // UNREGISTER_BUFFERS
-    15, // REGISTER_BUFFERS2
-    16, // REGISTER_BUFFERS_UPDATE
-    20, // REGISTER_RING_FDS
-    21, // UNREGISTER_RING_FDS
+    12, // REGISTER_ENABLE_RINGS
 ];
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use outboard_scsi::{Sense, Transfer};
 use super::{Begun, Context, medium, transfer};
 use crate::report::MAX_COMPARE_AND_WRITE_BLOCKS;
 use crate::shape::usable;
-use crate::work::{self, CompareAndWrite, OrWrite, Verify, Work};
+use crate::work::{self, CompareAndWrite, OrWrite, Verify, Whole, Work};
 
 impl Context<'_> {
     /// All of the data-out or nothing: a part of the blocks would be compared with a part of them.
@@ -36,6 +36,7 @@ impl Context<'_> {
             done: 0,
             then: None,
             bytes,
+            whole: Whole::Wanted,
         };
         let is_repeated = self.cdb.get(12).is_some_and(|byte| byte & REPEATED != 0);
         Ok(Begun::work(Work::CompareAndWrite(CompareAndWrite { verify, write, is_repeated })))
@@ -82,6 +83,7 @@ impl Context<'_> {
             done: 0,
             then: None,
             bytes: range.len,
+            whole: Whole::Wanted,
         })))
     }
 }

@@ -6,7 +6,7 @@ use outboard_scsi::{Command, Sense, Transfer};
 use super::{FREE, LogicalUnit, Slot, State};
 use crate::command::{self, Begun, Context};
 use crate::task::{Outcome, TaskIn};
-use crate::work::{self, Work};
+use crate::work::{self, Whole, Work};
 
 impl LogicalUnit {
     /// READ and WRITE: one disk request as a rule.
@@ -54,7 +54,7 @@ impl LogicalUnit {
             }
         }
         let (data, bytes) = (buffer.offset, range.len);
-        let work = work::Transfer { op, range, data, done: 0, then: None, bytes };
+        let work = work::Transfer { op, range, data, done: 0, then: None, bytes, whole: Whole::No };
         self.work(engine, id, Work::Transfer(work), out);
         Ok(())
     }

@@ -44,8 +44,11 @@ impl LogicalUnit {
                 return;
             }
         };
-        if let Err(error) = done.result {
-            self.defer(error);
+        match done.result {
+            // The next poll tries again, as it does when a busy disk refuses at once.
+            Err(DiskError::Busy) => return self.behind = Behind::Wanted,
+            Err(error) => self.defer(error),
+            Ok(()) => {}
         }
         self.behind = if again { Behind::Wanted } else { Behind::Nothing };
         if again {

@@ -1,6 +1,7 @@
 //! Random command streams against a model of the disk: every task ends exactly once, with what the
 //! model says; an aborted or failed one changes nothing after its outcome.
 
+use outboard_disk::testkit::{Dice, Faults, limits};
 use outboard_disk::{Discard, Limits};
 use outboard_scsi::Status;
 use outboard_scsi::command::LbaRange;
@@ -10,7 +11,7 @@ use outboard_scsi::unmap::encode;
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{BUFFER, Bed, Dice, Faults, SLOTS, limits};
+use crate::testing::{BUFFER, Bed, SLOTS};
 
 const BLOCK: u64 = 512;
 const BLOCKS: u64 = 1000;

@@ -109,7 +109,7 @@ impl LogicalUnit {
                 }
                 // It goes on when one of its own requests has ended, or else one of another's.
                 Err(DiskError::Busy) if slot.pending > 0 => return Advanced::On,
-                Err(DiskError::Busy) if self.disk.in_flight() > 0 => {
+                Err(DiskError::Busy) if self.disk.in_flight() > 0 || steps.work.is_torn() => {
                     slot.is_waiting = true;
                     return Advanced::Busy;
                 }
@@ -139,6 +139,7 @@ impl LogicalUnit {
         match result.map(|()| steps.work.ended(&mut tools)) {
             Ok(Ok(())) => {}
             Ok(Err(failure)) => steps.note(failure),
+            Err(DiskError::Busy) if steps.work.again(number, &self.shape) => {}
             Err(error) => steps.fail(&self.shape, number, error),
         }
         if self.advance(engine, id, out) == Advanced::Busy {

@@ -1,3 +1,4 @@
+use outboard_disk::testkit::{Faults, TestDisk, limits};
 use outboard_disk::{Discard, Limits};
 use outboard_scsi::Status;
 use outboard_scsi::command::LbaRange;
@@ -7,7 +8,7 @@ use outboard_scsi::unmap;
 
 use super::*;
 use crate::task::BufferRange;
-use crate::testing::{BUFFER, Bed, Faults, SLOTS, limits};
+use crate::testing::{BUFFER, Bed, SLOTS};
 
 const BLOCK: u64 = 512;
 const DISK: u64 = 1 << 20;
@@ -586,7 +587,7 @@ fn a_buffer_that_no_disk_may_use_is_the_targets_fault() {
 #[test]
 fn what_cannot_be_a_unit_says_why() {
     let new = |limits: Limits, len, capacity| {
-        let disk = crate::testing::TestDisk::new(limits, Faults::default(), 1).0;
+        let disk = TestDisk::new(limits, Faults::default(), 1).0;
         let scratch = ScratchRange { offset: 0, len };
         LogicalUnit::new(Box::new(disk), scratch, capacity).map(|_| ()).unwrap_err().to_string()
     };

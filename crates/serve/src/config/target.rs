@@ -1,19 +1,24 @@
 //! `[[target]]`: what initiators log in to.
 
+mod chap;
+mod parameters;
+
 use std::net::SocketAddr;
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::array::absolute;
 use super::check::{LunPlace, TargetPlaces};
 use super::extension::{Extension, ExtensionPlace};
 use super::machine::Machine;
 use super::names;
-use super::secret::Secret;
 use super::server::portal;
 use outboard_settings::At;
-use outboard_settings::{Fault, Section, Value, list};
+use outboard_settings::{Fault, Section, Value};
+
+pub(super) use self::chap::read_secret;
+pub use self::chap::{Chap, ChapAlgorithm, Credential};
+pub use self::parameters::{Digest, Parameters};
 
 /// Most LUNs of a target.
 pub const MAX_LUNS: usize = 256;
@@ -54,95 +59,6 @@ pub struct Lun {
     pub lun: u16,
     /// name of the array under it
     pub array: String,
-}
-
-/// CHAP (RFC 7143, 12.1).
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Chap {
-    /// those who may log in, at least one
-    pub users: Vec<Credential>,
-    /// what the target proves itself with, if the initiator asks
-    pub mutual: Option<Credential>,
-    /// what may be used, best first
-    pub algorithms: Vec<ChapAlgorithm>,
-}
-
-/// A name and its secret.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Credential {
-    /// the name
-    pub name: String,
-    /// the secret
-    pub secret: Secret,
-}
-
-/// Hashes for CHAP.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-pub enum ChapAlgorithm {
-    /// 8
-    #[serde(rename = "sha3-256")]
-    Sha3_256,
-    /// 7
-    #[serde(rename = "sha-256")]
-    Sha256,
-    /// 6
-    #[serde(rename = "sha-1")]
-    Sha1,
-    /// 5, which every initiator has
-    #[serde(rename = "md5")]
-    Md5,
-}
-
-/// CRC32C or nothing.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Digest {
-    /// nothing
-    None,
-    /// CRC32C
-    Crc32c,
-}
-
-/// What a target offers in the negotiation (RFC 7143, 13).
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Parameters {
-    /// most bytes of a data segment that we take
-    pub max_recv_data_segment_length: u32,
-    /// most bytes of a Data-In or solicited Data-Out sequence
-    pub max_burst_length: u32,
-    /// most unsolicited bytes of a command
-    pub first_burst_length: u32,
-    /// no unsolicited Data-Out PDUs
-    pub initial_r2t: bool,
-    /// data may come with the command
-    pub immediate_data: bool,
-    /// most R2Ts outstanding of a command
-    pub max_outstanding_r2t: u16,
-    /// most connections of a session
-    pub max_connections: u16,
-    /// digests of headers, best first
-    pub header_digest: Vec<Digest>,
-    /// digests of data, best first
-    pub data_digest: Vec<Digest>,
-}
-
-impl Default for Parameters {
-    fn default() -> Self {
-        Self {
-            max_recv_data_segment_length: 256 << 10,
-            max_burst_length: 1 << 20,
-            first_burst_length: 256 << 10,
-            initial_r2t: false,
-            immediate_data: true,
-            max_outstanding_r2t: 4,
-            max_connections: 8,
-            header_digest: vec![Digest::None, Digest::Crc32c],
-            data_digest: vec![Digest::None, Digest::Crc32c],
-        }
-    }
 }
 
 impl Target {
@@ -276,144 +192,6 @@ impl Auth {
             "chap" => Ok(Self::Chap),
             _ => Err(Fault::new(format!("{text:?} is no method"), "write \"none\" or \"chap\"")),
         })
-    }
-}
-
-impl ChapAlgorithm {
-    const ALL: [Self; 4] = [Self::Sha3_256, Self::Sha256, Self::Sha1, Self::Md5];
-
-    /// As it is written.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sha3_256 => "sha3-256",
-            Self::Sha256 => "sha-256",
-            Self::Sha1 => "sha-1",
-            Self::Md5 => "md5",
-        }
-    }
-
-    fn parse(text: &str) -> Result<Self, Fault> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name() == text).ok_or_else(|| {
-            let names = Self::ALL.map(Self::name);
-            Fault::new(format!("{text:?} is no algorithm"), format!("known are {}", list(&names)))
-        })
-    }
-}
-
-impl Chap {
-    pub(super) fn new(users: Vec<Credential>) -> Self {
-        Self { users, mutual: None, algorithms: ChapAlgorithm::ALL.to_vec() }
-    }
-
-    /// `[….chap]`, if it is there.
-    pub(super) fn read_optional(
-        parent: &mut Section<'_, '_>,
-        folder: &Path,
-        machine: &Machine,
-    ) -> Option<Self> {
-        let present = parent.has("chap");
-        let mut section = parent.section("chap");
-        let mut chap = Self::new(Vec::new());
-        for entry in section.sections("users") {
-            chap.users.extend(Credential::read(entry, folder, machine));
-        }
-        if section.has("mutual") {
-            let entry = section.section("mutual");
-            chap.mutual = Credential::read(entry, folder, machine);
-        } else {
-            let _ = section.section("mutual");
-        }
-        section.set(&mut chap.algorithms, "algorithms", |value| {
-            let algorithms = value.list(|v| v.parse(ChapAlgorithm::parse))?;
-            match algorithms.is_empty() {
-                true => Err(Fault::new("is empty", "leave it out for all of them")),
-                false => Ok(algorithms),
-            }
-        });
-        if present && !section.has("users") {
-            let mend = "write users = [{ name = \"ann\", secret_file = \"/etc/outboard/ann\" }]";
-            section.problem("users", "is missing", mend);
-        }
-        section.finish();
-        present.then_some(chap)
-    }
-}
-
-impl Credential {
-    pub(super) fn new(name: String, secret: Secret) -> Self {
-        Self { name, secret }
-    }
-
-    fn read(mut section: Section<'_, '_>, folder: &Path, machine: &Machine) -> Option<Self> {
-        let name = section.need("name", "write name = \"ann\"", |value| value.parse(names::user));
-        let inline = section.get("secret", |value| value.parse(Secret::parse));
-        let file = section.get("secret_file", |value| {
-            value.parse(|path| read_secret(&absolute(folder, Path::new(path)), machine))
-        });
-        let said = [section.has("secret"), section.has("secret_file")];
-        match said {
-            [true, true] => {
-                section.problem("secret", "and secret_file are both said", "leave one out");
-            }
-            [false, false] => {
-                section.problem(
-                    "secret",
-                    "is missing",
-                    "write secret_file = \"/etc/outboard/ann\"",
-                );
-            }
-            _ => {}
-        }
-        section.finish();
-        Some(Self { name: name?, secret: inline.or(file)? })
-    }
-}
-
-/// The secret in the first line of a file.
-pub(super) fn read_secret(path: &Path, machine: &Machine) -> Result<Secret, Fault> {
-    let text = (machine.read_secret)(path).map_err(|error| {
-        let rule = format!("{}: {error}", path.display());
-        Fault::new(rule, "name a file that this user may read and that holds the secret alone")
-    })?;
-    Secret::parse(text.lines().next().unwrap_or(""))
-}
-
-impl Parameters {
-    fn read(&mut self, mut section: Section<'_, '_>) {
-        const MOST: u64 = (1 << 24) - 1;
-        let length = |value: Value<'_, '_>| value.size(512..=MOST).map(|n| n as u32);
-        let wanted = "max_recv_data_segment_length";
-        section.set(&mut self.max_recv_data_segment_length, wanted, length);
-        section.set(&mut self.max_burst_length, "max_burst_length", length);
-        section.set(&mut self.first_burst_length, "first_burst_length", length);
-        section.set(&mut self.initial_r2t, "initial_r2t", Value::flag);
-        section.set(&mut self.immediate_data, "immediate_data", Value::flag);
-        section.set(&mut self.max_outstanding_r2t, "max_outstanding_r2t", |v| v.count(1..=65_535));
-        section.set(&mut self.max_connections, "max_connections", |v| v.count(1..=64));
-        section.set(&mut self.header_digest, "header_digest", digests);
-        section.set(&mut self.data_digest, "data_digest", digests);
-        if !section.has("first_burst_length") {
-            self.first_burst_length = self.first_burst_length.min(self.max_burst_length);
-        }
-        if self.first_burst_length > self.max_burst_length {
-            let rule = "is larger than max_burst_length (RFC 7143, 13.14)";
-            section.problem("first_burst_length", rule, "write a smaller one");
-        }
-        section.finish();
-    }
-}
-
-fn digests(value: Value<'_, '_>) -> Result<Vec<Digest>, Fault> {
-    let digests = value.list(|value| {
-        value.parse(|text| match text {
-            "none" => Ok(Digest::None),
-            "crc32c" => Ok(Digest::Crc32c),
-            _ => Err(Fault::new(format!("{text:?} is no digest"), "write \"none\" or \"crc32c\"")),
-        })
-    })?;
-    match digests.is_empty() {
-        true => Err(Fault::new("is empty", "write [\"none\", \"crc32c\"], best first")),
-        false => Ok(digests),
     }
 }
 

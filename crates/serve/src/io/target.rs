@@ -1,6 +1,7 @@
 //! One target: its sessions, its SCSI stack, its driver. One I/O thread drives it.
 
 mod pauses;
+mod requests;
 mod supervision;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use outboard_sandbox::Measure;
 use outboard_slots::doorbell::Doorbell;
 use outboard_slots::{Entry, Memory, ParallelTask, Region, SENSE_BYTES, Time};
 
+use self::requests::Requests;
 use self::supervision::{Lost, Replacement, Supervision};
 use super::backend::{Scsi, scsi_answer};
 use super::mailbox::Post;
@@ -44,6 +46,7 @@ pub struct Target {
     plan: Plan,
     tally: Tally,
     answers: Vec<Answer>,
+    requests: Requests,
     reservations: Option<Folder>,
     supervision: Supervision,
     replacement: Option<Replacement>,
@@ -126,6 +129,7 @@ impl Target {
             plan,
             tally: Tally::default(),
             answers: Vec::new(),
+            requests: Requests::default(),
             reservations,
             supervision: Supervision::running(),
             replacement: None,
@@ -164,12 +168,11 @@ impl Target {
             }
         }
         self.supervision.pauses.completed(now, self.stack.counters().completed);
-        if self.stack.has_requests()
-            && let Some(running) = &mut self.running
+        if (self.stack.has_requests() || self.requests.wait())
+            && let Some(running) = &self.running
         {
-            let mut requests = self.stack.requests(&*running.channel).into_iter();
-            let unsent = requests.try_for_each(|request| running.driver.manage(request));
-            match unsent {
+            let new = self.stack.requests(&*running.channel);
+            match self.requests.send(now, new, |request| running.driver.manage(request)) {
                 // A closed control socket is a dead driver: the watcher tells.
                 Ok(()) | Err(ControlError::Closed) => {}
                 Err(error) => {
@@ -235,7 +238,8 @@ impl Target {
             _ => self.stack.next_deadline(),
         };
         let trace = self.trace.as_ref().map_or(Time::NEVER, |trace| trace.until());
-        stack.min(self.server.next_event()).min(self.next_attempt()).min(trace)
+        let requests = self.requests.next_event();
+        stack.min(self.server.next_event()).min(self.next_attempt()).min(trace).min(requests)
     }
 
     /// Records tasks from now on, for `done`; one at a time.

@@ -2,7 +2,7 @@
 //! segment after segment.
 
 use outboard_scsi::command::build;
-use outboard_scsi::{Direction, Sense, SenseKey};
+use outboard_scsi::{Direction, Lun, Sense, SenseKey};
 use outboard_spc::copy::{Extent, Piece, Plan};
 use outboard_spc::{NexusId, Response};
 
@@ -25,16 +25,24 @@ pub(super) struct Copying {
     piece: Option<Piece>,
     /// it has been read
     read: bool,
+    /// a disk that it was to read or write is not there any more
+    lost: bool,
 }
 
 impl Copying {
     pub(super) fn new(plan: Plan) -> Self {
-        Self { plan, at: 0, done: 0, written: 0, piece: None, read: false }
+        Self { plan, at: 0, done: 0, written: 0, piece: None, read: false, lost: false }
     }
 
     /// Who asked for it.
     pub(super) fn nexus(&self) -> NexusId {
         self.plan.nexus
+    }
+
+    /// The disk at `lun` has gone. What comes in its place is not what was meant.
+    pub(super) fn lose_disk(&mut self, lun: Lun) {
+        let left = self.plan.segments.iter().skip(self.at);
+        self.lost |= left.flat_map(|s| [s.source.lun, s.destination.lun]).any(|end| end == lun);
     }
 
     pub(super) fn step(
@@ -44,6 +52,9 @@ impl Copying {
         aborted: bool,
         slot: Option<u16>,
     ) -> Step {
+        if self.lost {
+            return self.end(stack, Some(Sense::COPY_TARGET_DEVICE_NOT_REACHABLE));
+        }
         match outcome {
             Some(Outcome::Good) if self.read => self.piece_written(stack),
             Some(Outcome::Good) => self.read = true,

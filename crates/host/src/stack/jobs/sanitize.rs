@@ -145,6 +145,14 @@ impl Sanitizing {
         }
     }
 
+    /// What was written for `lun` may be lost: from the first block of the first pass on, once the
+    /// task in process has ended.
+    pub(super) fn begin_again(&mut self, lun: Lun) {
+        if self.plan.lun == lun {
+            (self.pass, self.lba, self.blocks, self.syncing) = (0, 0, 0, false);
+        }
+    }
+
     /// The caller replaces the key, and has told how that ended, or not yet.
     fn end_of_key(&self, stack: &mut Stack) -> Step {
         let Some(erased) = self.erased else { return Step::Wait };

@@ -1,9 +1,9 @@
 //! The ladder of giving up: abort, LUN reset, restart; 25 s in all.
 
 use outboard_hba::ManagementFunction;
-use outboard_scsi::Sense;
 use outboard_scsi::TaskAttribute::Ordered;
 use outboard_scsi::command::build;
+use outboard_scsi::{Sense, Status};
 
 use super::{Bench, cookies, driver, sense};
 
@@ -48,6 +48,48 @@ fn a_restart_buys_a_task_no_time() {
     assert!(matches!(requests[0].function, ManagementFunction::LogicalUnitReset { .. }));
     bench.turn_after(5 * SECOND);
     assert!(bench.stack.unfit().is_some(), "20 s after it was received, as without a restart");
+}
+
+#[test]
+fn tasks_that_are_late_together_need_one_reset() {
+    let mut bench = Bench::new();
+    bench.read(1);
+    bench.write(2, 0);
+    bench.turn();
+    bench.turn_after(10 * SECOND);
+    assert_eq!(bench.stack.requests(&bench.driver).len(), 2);
+    bench.turn_after(5 * SECOND);
+    let requests = bench.stack.requests(&bench.driver);
+    assert_eq!(requests.len(), 1);
+    bench.stack.confirmed(requests[0].id);
+    bench.driver.good(&[1, 2]);
+    assert!(bench.turn().iter().all(|answer| answer.aborted));
+    bench.assert_conserved();
+}
+
+#[test]
+fn while_there_is_no_driver_nothing_is_reset() {
+    let mut bench = Bench::new();
+    bench.write(1, 0);
+    bench.turn();
+    bench.stack.driver_lost();
+    // A fence that takes its time; what comes meanwhile waits.
+    bench.turn_after(14 * SECOND);
+    bench.read(2);
+    assert!(bench.turn_after(5 * SECOND).is_empty());
+    assert!(!bench.stack.has_requests(), "there is nobody to be asked");
+    assert_eq!(bench.stack.unfit(), None);
+    bench.stack.driver_fenced(bench.now, &mut bench.driver, &mut bench.fenced);
+    bench.driver.forget();
+    bench.stack.driver_replaced(bench.now);
+    bench.pushed();
+    bench.turn();
+    assert_eq!(bench.pushed(), [1, 2]);
+    bench.driver.good(&[1, 2]);
+    let answers = bench.turn();
+    assert!(answers.iter().all(|a| a.status == Status::Good && !a.aborted), "{answers:?}");
+    assert_eq!(cookies(&answers), [1, 2]);
+    bench.assert_conserved();
 }
 
 #[test]

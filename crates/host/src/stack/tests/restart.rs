@@ -106,3 +106,29 @@ fn without_a_successor_everything_ends_and_so_does_what_comes_later() {
     assert_eq!(cookies(&bench.turn()), [4]);
     bench.assert_conserved();
 }
+
+#[test]
+fn without_a_driver_a_reset_has_nobody_to_wait_for() {
+    let mut bench = Bench::new();
+    bench.read(1);
+    bench.turn();
+    bench.stack.driver_lost();
+    bench.stack.manage(bench.now, Function::LogicalUnitReset { lun: 3 }, Some(8));
+    bench.turn();
+    assert!(bench.stack.managed().is_empty(), "before the fence");
+    bench.stack.driver_gone_for_good();
+    bench.turn();
+    assert_eq!(bench.stack.managed().len(), 1);
+    for (cookie, function) in
+        [(9, Function::LogicalUnitReset { lun: 3 }), (10, Function::TargetReset)]
+    {
+        bench.stack.manage(bench.now, function, Some(cookie));
+        bench.turn();
+        let managed = bench.stack.managed();
+        assert_eq!(managed.iter().map(|m| m.cookie).collect::<Vec<_>>(), [cookie]);
+    }
+    bench.driver.forget();
+    bench.stack.driver_replaced(bench.now);
+    assert!(!bench.stack.has_requests(), "the next driver has nothing to do with them");
+    bench.assert_conserved();
+}

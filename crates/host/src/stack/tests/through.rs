@@ -8,7 +8,7 @@ use outboard_scsi::mode::{Caching, Control};
 use outboard_scsi::{Sense, Status};
 use outboard_slots::Region;
 
-use super::super::Accepted;
+use super::super::{Accepted, Function};
 use super::{BLOCK, Bench, driver, sense};
 
 /// A unit with a volatile cache, switched off by nexus 0.
@@ -49,6 +49,29 @@ fn writes_get_fua() {
 }
 
 #[test]
+fn a_cache_is_switched_off_for_writes_whose_data_is_still_to_come() {
+    let (mut report, region): (HbaReport, Region) = driver::report();
+    report.targets[0].units[0].volatile_cache = true;
+    let mut bench = Bench::over((report, region));
+    let mut begin = |tag, cdb| {
+        let accepted = bench.submit(0, tag, cdb, BLOCK, Simple);
+        let Accepted::Slot { slot, .. } = accepted else { panic!("{accepted:?}") };
+        slot
+    };
+    let slots = [(2, build::write_10(0, 1)), (3, build::read_10(8, 1))].map(|(t, c)| begin(t, c));
+    let list = [&[0; 4], &Caching::default().encode()[..]].concat();
+    bench.send_list(0, 1, build::mode_select_6(false, 24), &list);
+    assert_eq!(bench.turn()[0].status, Status::Good);
+    slots.iter().for_each(|&slot| bench.stack.ready(slot, Simple));
+    bench.turn();
+    assert_eq!(cdb(&bench, 2)[..2], [0x2A, 0x08]);
+    assert_eq!(cdb(&bench, 3)[..2], [0x28, 0]);
+    bench.driver.good(&[2, 3]);
+    bench.turn();
+    bench.assert_conserved();
+}
+
+#[test]
 fn what_has_no_fua_is_followed_by_a_flush() {
     let mut bench = without_cache();
     bench.send_list(0, 2, build::write_same_16(0, 8, false, false), &[7; 512]);
@@ -64,6 +87,24 @@ fn what_has_no_fua_is_followed_by_a_flush() {
     bench.driver.good(&[2]);
     let answers = bench.turn();
     assert_eq!((answers[0].status, answers[0].transferred), (Status::Good, 512));
+    bench.assert_conserved();
+}
+
+#[test]
+fn what_was_aborted_is_not_followed_by_a_flush() {
+    let mut bench = without_cache();
+    bench.send_list(0, 2, build::write_same_16(0, 8, false, false), &[7; 512]);
+    bench.turn();
+    let nexus = bench.nexuses[0];
+    bench.stack.manage(bench.now, Function::AbortTask { nexus, lun: 3, tag: 2 }, Some(9));
+    let id = bench.stack.requests(&bench.driver)[0].id;
+    // It had ended before it was asked to be aborted.
+    bench.driver.good(&[2]);
+    bench.stack.confirmed(id);
+    let answers = bench.turn();
+    assert_eq!((answers.len(), bench.driver.oldest()), (1, None), "it has ended");
+    assert!(answers[0].aborted);
+    assert_eq!(bench.stack.managed().len(), 1);
     bench.assert_conserved();
 }
 

@@ -3,7 +3,7 @@
 use outboard_scsi::Sense;
 use outboard_slots::{Entry, ResponseHead};
 
-use super::super::Function;
+use super::super::{FUNCTIONS_MAX, Function, Unfit};
 use super::{Bench, sense};
 use crate::channel::Completed;
 use crate::ledger::Violation;
@@ -107,4 +107,71 @@ fn slots_in_quarantine_do_not_run_out() {
     bench.driver.completed = vec![Completed { head, ..honest }];
     bench.turn();
     assert_eq!(bench.stack.unfit().unwrap().split(',').next(), Some("1 slots in quarantine"));
+}
+
+#[test]
+fn answers_to_no_function_are_violations() {
+    let mut bench = Bench::new();
+    bench.stack.manage(bench.now, Function::LogicalUnitReset { lun: 3 }, Some(9));
+    // Guessed before it is asked for.
+    bench.stack.confirmed(1);
+    let id = bench.stack.requests(&bench.driver)[0].id;
+    assert_eq!(id, 1);
+    bench.turn();
+    assert!(bench.stack.managed().is_empty(), "a guess is no word");
+    assert!(matches!(bench.stack.violations()[0].1, Violation::Function { id: 1 }));
+    bench.stack.confirmed(id);
+    bench.turn();
+    assert_eq!((bench.stack.managed().len(), bench.stack.counters().violations), (1, 1));
+    // Answered twice, and then anything.
+    for number in [id, u64::MAX] {
+        assert_eq!(bench.stack.unfit(), None);
+        bench.stack.confirmed(number);
+        bench.turn();
+    }
+    let reason = bench.stack.unfit().unwrap();
+    assert!(reason.starts_with("3 violations in 10 s") && reason.contains("function"), "{reason}");
+    assert_eq!(bench.stack.unfit_kind(), Some(Unfit::Violates));
+    bench.restart();
+    bench.assert_conserved();
+}
+
+#[test]
+fn a_successor_knows_nothing_of_the_functions_of_a_dead_driver() {
+    let mut bench = Bench::new();
+    bench.stack.manage(bench.now, Function::LogicalUnitReset { lun: 3 }, Some(9));
+    let id = bench.stack.requests(&bench.driver)[0].id;
+    // One that is lost before the next turn has answered it all the same.
+    bench.stack.confirmed(id + 1);
+    bench.restart();
+    assert_eq!(bench.stack.counters().violations, 1);
+    assert_eq!(bench.stack.managed().len(), 1, "the fence has said it");
+    bench.stack.confirmed(id);
+    bench.turn();
+    assert_eq!(bench.stack.counters().violations, 2);
+}
+
+#[test]
+fn an_abort_that_the_host_gives_is_answered_as_others() {
+    let mut bench = Bench::new();
+    bench.read(1);
+    bench.turn();
+    bench.turn_after(11_000_000_000);
+    let requests = bench.stack.requests(&bench.driver);
+    assert_eq!(requests.len(), 1, "the first step of giving it up");
+    bench.stack.confirmed(requests[0].id);
+    bench.driver.good(&[1]);
+    bench.turn();
+    assert_eq!((bench.stack.counters().violations, bench.stack.unfit()), (0, None));
+    bench.assert_conserved();
+}
+
+#[test]
+fn a_driver_that_answers_no_function_is_unfit_before_they_are_too_many() {
+    let mut bench = Bench::new();
+    for _ in 0..=FUNCTIONS_MAX {
+        bench.stack.manage(bench.now, Function::LogicalUnitReset { lun: 3 }, None);
+    }
+    bench.stack.requests(&bench.driver);
+    assert!(bench.stack.unfit().unwrap().contains("answered none"));
 }

@@ -123,6 +123,83 @@ fn a_connection_is_reinstated() {
 }
 
 #[test]
+fn a_reinstated_connection_waits_for_the_tasks_of_the_old_one() {
+    let mut bench = Bench::new();
+    bench.memory.slow = true;
+    let old = bench.login(Parameters::default());
+    let request = bench.command(old, 1, Cdb::write(0, 1));
+    bench.pdu(old, &Request::Command(request), &[7; 512]);
+    // The backend is slow to abort: the write is in its driver.
+    let tsih = bench.server.sessions().last().unwrap().tsih;
+    let login = LoggedIn { tsih, ..logged_in("iqn.2026-01.test:initiator", Parameters::default()) };
+    let lost = bench.server.attach(bench.now, &mut bench.memory, login.clone()).unwrap();
+    let held = std::mem::take(&mut bench.memory.answers);
+    assert_eq!((held.len(), bench.server.session_count()), (1, 1));
+    assert_eq!(bench.server.output_len(lost), 0, "no welcome yet");
+    // Once more, before the first has been welcomed.
+    let id = bench.server.attach(bench.now, &mut bench.memory, login).unwrap();
+    assert!(bench.server.is_closing(lost) && bench.server.is_closing(old));
+    bench.server.disconnect(bench.now, &mut bench.memory, lost);
+    let got = bench.server.receive(bench.now, &mut bench.memory, id, &[]);
+    assert_eq!(got.want, crate::server::Want::Stalled);
+    assert_eq!(bench.server.output_len(id), 0, "the write may still land");
+    bench.memory.answers = held;
+    bench.turn();
+    assert_eq!((bench.server.output_len(id), bench.server.closing(id)), (48, None));
+    assert_eq!((bench.memory.open.len(), bench.server.session_count()), (1, 1));
+    assert_eq!(bench.memory.slots_in_use(), 0);
+    assert!(bench.wire(old).closed);
+}
+
+#[test]
+fn a_session_ends_with_the_connection_that_waits_to_be_reinstated() {
+    let mut bench = Bench::new();
+    bench.memory.slow = true;
+    let old = bench.login(Parameters::default());
+    bench.read(old, 1, 0, 1);
+    let tsih = bench.server.sessions().last().unwrap().tsih;
+    let login = LoggedIn { tsih, ..logged_in("iqn.2026-01.test:initiator", Parameters::default()) };
+    let id = bench.server.attach(bench.now, &mut bench.memory, login).unwrap();
+    bench.server.disconnect(bench.now, &mut bench.memory, id);
+    bench.turn();
+    assert_eq!((bench.server.session_count(), bench.memory.open.len()), (0, 0));
+    assert_eq!(bench.memory.slots_in_use(), 0);
+}
+
+#[test]
+fn a_connection_that_is_cut_off_in_its_logout_has_ended_when_its_tasks_have() {
+    let mut bench = Bench::new();
+    bench.memory.slow = true;
+    let first = bench.login(two());
+    let second = joined(&mut bench, 2, two()).unwrap();
+    bench.pdu(first, &Request::Command(Cdb::read(0, 1).request(1, 10)), &[]);
+    bench.pdu(second, &Request::Command(Cdb::read(0, 1).request(2, 11)), &[]);
+    bench.wire(first).cmd_sn = 12;
+    // The edge hears of the logout, and of the end of the socket, before the backend ends the task.
+    let request = LogoutRequest {
+        immediate: true,
+        reason: LogoutReason::CloseConnection,
+        task_tag: 900,
+        cid: 2,
+        cmd_sn: 12,
+        exp_stat_sn: 0,
+    };
+    let bytes = bench.wire(first).wrap(Request::Logout(request).encode(), &[]);
+    let (now, memory) = (bench.now, &mut bench.memory);
+    bench.server.receive(now, memory, first, &bytes);
+    bench.wires.get_mut(&second).unwrap().closed = true;
+    let held = std::mem::take(&mut bench.memory.answers);
+    assert_eq!(held.len(), 1);
+    bench.server.disconnect(bench.now, &mut bench.memory, second);
+    bench.turn();
+    assert_eq!(logged_out(&mut bench, first), None, "its read is in the driver");
+    bench.memory.answers = held;
+    bench.turn();
+    assert_eq!(logged_out(&mut bench, first), Some(LogoutOutcome::Closed));
+    assert!(!bench.wire(first).closed);
+}
+
+#[test]
 fn a_reinstated_session_waits_for_the_end_of_the_old_one() {
     let mut bench = Bench::new();
     bench.memory.slow = true;

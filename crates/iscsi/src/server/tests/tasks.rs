@@ -104,6 +104,37 @@ fn a_write_without_immediate_data_waits_for_room_too() {
 }
 
 #[test]
+fn commands_that_wait_end_with_their_unit() {
+    let mut bench = Bench::new();
+    let id = bench.login(Parameters::default());
+    bench.memory.shrink(1);
+    bench.memory.slow = true;
+    bench.read(id, 1, 0, 1);
+    let before = bench.memory.disk.clone();
+    for (tag, lun) in [(2, FLAT), (3, [0, 1, 0, 0, 0, 0, 0, 0])] {
+        let request = CommandRequest { lun, ..bench.command(id, tag, Cdb::write(0, 1)) };
+        bench.pdu(id, &Request::Command(request), &[7; BLOCK]);
+    }
+    // Early: what it waits for is missing.
+    let early = Cdb::write(0, 1).request(4, 14);
+    bench.pdu(id, &Request::Command(early), &[7; BLOCK]);
+    bench.server.unit_lost([0; 8]);
+    bench.memory.run();
+    bench.turn();
+    bench.pdu(id, &Request::Command(Cdb::ready().request(5, 13)), &[]);
+    for tag in [2, 4] {
+        let ended = bench.wire(id).end_of(tag).unwrap();
+        assert_eq!((ended.status, ended.sense[4], ended.sense[14]), (2, 5, 0x25), "{tag}");
+    }
+    assert!(bench.memory.disk == before);
+    bench.memory.run();
+    bench.turn();
+    assert_eq!(bench.wire(id).end_of(3).unwrap().status, 0, "another unit's");
+    assert_eq!(bench.wire(id).end_of(5).unwrap().status, 0, "it came later");
+    assert_eq!(bench.server.sessions().next().unwrap().held, 0);
+}
+
+#[test]
 fn what_cannot_be_kept_ends_task_set_full() {
     let mut bench = Bench::with(ServerConfig { held_bytes: 1000, ..ServerConfig::default() });
     let id = bench.login(Parameters { initial_r2t: false, ..Parameters::default() });

@@ -132,20 +132,28 @@ fn install(
     })
 }
 
-/// What was active before is active again, at the servers that followed too.
+/// What was active before is active again, at the servers that followed too; then the copy that they
+/// ran goes.
 fn undo(change: Change, locked: &mut Locked, reason: &str, common: &Common) -> Failed {
     let Record { identifier, version, .. } = change.record.clone();
     let before = change.before.as_ref().map_or_else(String::new, |before| before.version.clone());
-    if let Err(error) = change.undo(locked, reason) {
-        return common.failed(&error);
-    }
+    let undone = match change.undo(locked, reason) {
+        Ok(undone) => undone,
+        Err(error) => return common.failed(&error),
+    };
     let mut message =
         format!("{reason}\n{identifier} {version} is not activated; {before} goes on");
+    let mut all_back = true;
     // However long it takes: half of a change is worse than a late one.
     for told in tell::all(locked.store(), Duration::from_secs(60)) {
         if let Answer::Refuses { reason } | Answer::Open { reason } = told.answer {
             let _ = write!(message, "\nserver {} has not gone back: {reason}", told.pid);
+            all_back = false;
         }
+    }
+    // A server that has not gone back may start the driver again from its copy.
+    if all_back && let Err(error) = undone.complete(locked) {
+        let _ = write!(message, "\n{error}");
     }
     common.failed(&message)
 }

@@ -188,6 +188,7 @@ impl Target {
         }
         self.supervision.is_starting = true;
         self.supervision.again = None;
+        self.requests.clear();
         let mut erasures = self.stack.erasures();
         if let Some(Replacement { step: Step::UnderWay(before), .. }) = &self.replacement {
             // The key of another array that comes in its place is nobody's to erase.
@@ -277,6 +278,9 @@ impl Target {
                 return Err(Failed { reason, fenced: true, running });
             }
         };
+        for lun in adopted.removed.iter().chain(&adopted.replaced) {
+            self.server.unit_lost(Lun::new(*lun).unwrap_or(Lun::ZERO).encode());
+        }
         let mut changes = Vec::new();
         for (what, luns) in [
             ("added", &adopted.added),

@@ -244,6 +244,45 @@ fn a_driver_that_is_gone_for_good_ends_it() {
     bench.assert_conserved();
 }
 
+/// A driver's successor that reports another disk at `lun`.
+fn another_disk_at(bench: &mut Bench, lun: u16) {
+    bench.stack.driver_lost();
+    bench.driver.forget();
+    let (mut report, _) = two_units(4096);
+    let units = &mut report.targets[0].units;
+    units.iter_mut().filter(|u| u.lun == lun).for_each(|u| u.serial = "another".to_owned());
+    assert_eq!(bench.stack.adopt(&report, &[11, 12, 13, 14]).unwrap().replaced, [lun]);
+    bench.stack.driver_replaced(bench.now);
+}
+
+#[test]
+fn another_disk_is_neither_end_of_a_copy() {
+    for lun in [3, 4] {
+        let (mut bench, mut disks) = bench();
+        let before = disks.bytes[&4].clone();
+        send(&mut bench, 1, &[segment((3, 0), (4, 0), 8), segment((3, 8), (4, 8), 8)]);
+        bench.turn();
+        assert_eq!(bench.driver.task(0).command_descriptor_block[0], READ);
+        another_disk_at(&mut bench, lun);
+        let answers = disks.run(&mut bench);
+        assert_eq!(cookies(&answers), [1], "LUN {lun}");
+        assert_ne!(answers[0].status, Status::Good, "LUN {lun}");
+        assert!(disks.bytes[&4] == before, "LUN {lun}: nothing is written");
+        bench.assert_conserved();
+    }
+}
+
+#[test]
+fn a_write_of_a_copy_that_was_aborted_is_not_tried_again_on_another_disk() {
+    let (mut bench, mut disks) = writing(false);
+    let before = disks.bytes[&4].clone();
+    bench.stack.manage(bench.now, Function::LogicalUnitReset { lun: 4 }, None);
+    another_disk_at(&mut bench, 4);
+    disks.run(&mut bench);
+    assert!(disks.bytes[&4] == before);
+    bench.assert_conserved();
+}
+
 #[test]
 fn a_piece_that_others_aborted_is_copied_again() {
     let (mut bench, mut disks) = bench();

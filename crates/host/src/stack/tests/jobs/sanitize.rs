@@ -63,6 +63,28 @@ fn every_block_is_overwritten() {
 }
 
 #[test]
+fn each_of_its_commands_has_the_time_of_its_kind() {
+    const SECOND: u64 = 1_000_000_000;
+
+    let (mut bench, mut disks) = bench();
+    overwrite(&mut bench, 1, ONCE, false);
+    bench.turn();
+    let mut kinds = 0;
+    while let Some(tag) = bench.driver.oldest() {
+        let operation = bench.driver.task(tag).command_descriptor_block[0];
+        assert!(matches!(operation, WRITE_SAME | SYNCHRONIZE));
+        kinds |= 1 << u8::from(operation == SYNCHRONIZE);
+        bench.turn_after(39 * SECOND);
+        assert!(!bench.stack.has_requests(), "{operation:#04x}");
+        disks.execute(&mut bench);
+        bench.turn();
+    }
+    assert_eq!((kinds, disks.log.len()), (3, 4));
+    assert!(is_ready(&mut bench));
+    bench.assert_conserved();
+}
+
+#[test]
 fn passes_are_inverted_and_the_last_one_is_not() {
     let (mut bench, mut disks) = bench();
     overwrite(&mut bench, 1, Overwrite { invert: true, count: 2, ..ONCE }, false);

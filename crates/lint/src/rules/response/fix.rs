@@ -1,12 +1,13 @@
 //! Mends of responses: a field that is missing is set where the response begins.
 
+use crate::model::framework::IDENTITY;
+use crate::rules::slots::Side;
+use crate::rules::{Finding, find_fix_line};
 use crate::source::Span;
 use crate::syntax::ast::{Decl, Expr, ExprKind, StmtKind};
 use crate::syntax::walk;
 
-use super::response::{IDENTITY, Object, Responses};
-use super::slots::Side;
-use super::{Finding, find_fix_line};
+use super::{Object, Responses};
 
 impl Responses<'_, '_> {
     /// Adds the mend for a missing field, if it is plain where it belongs.

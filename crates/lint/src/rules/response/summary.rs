@@ -1,13 +1,13 @@
 //! Which fields of a response a helper sets, seen from its caller.
 
 use crate::model::program::FnId;
+use crate::rules::Check;
+use crate::rules::bundled::{is_log, root};
+use crate::rules::slots::Scope;
 use crate::syntax::ast::{Expr, ExprKind, Function, StmtKind};
 use crate::syntax::walk;
 
-use super::Check;
-use super::bundled::{is_log, root};
-use super::response::{ALL, bit_of, is_response_type};
-use super::slots::Scope;
+use super::{ALL, bit_of, is_response_type};
 
 /// What a function does to responses.
 #[derive(Clone)]
