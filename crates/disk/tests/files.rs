@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
 use common::{CASES, Rig, skipped};
-use outboard_disk::fence::Fence;
+use outboard_disk::fence::{Fence, FencedDisk};
 use outboard_disk::open::Lock;
 use outboard_disk::{Allocation, DiskError, Op, OpenError, OpenOptions, Request, Segment, open};
 
@@ -139,6 +139,8 @@ fn a_block_device_is_a_disk() {
     open(&spec, &OpenOptions { lock: Lock::None, writable: false, ..OpenOptions::default() })
         .unwrap();
     assert!(Fence::try_take(device.device.as_ref()).unwrap().is_none());
+    let fenced = FencedDisk::beside(opened.fd().unwrap(), device.device.as_ref()).unwrap();
+    assert!(fenced.try_fence().unwrap().is_none());
 
     let mut rig = Rig::new(opened, None);
     rig.engine.memory().fill(0, 64 << 10, 0x5A).unwrap();
@@ -165,5 +167,7 @@ fn a_block_device_is_a_disk() {
         check(&mut rig, [0, 0]);
     }
     drop(rig);
+    drop(fenced.fence(std::time::Duration::from_secs(5)).unwrap());
+    // The host's own description claims nothing.
     outboard_disk::fence::fence(device.device.as_ref(), std::time::Duration::from_secs(5)).unwrap();
 }

@@ -22,6 +22,7 @@ pub const MAX_DEPTH: u32 = 1 << 16;
 ///   remembered about it.
 /// - Any other request has an entry until all members have answered. Its first error is the
 ///   request's; a part that a member refuses fails the request, once the parts before it have ended.
+///   So a write may end [`DiskError::Busy`] with a part of it written: who needs it whole repeats it.
 /// - A flush goes to every member.
 /// - Positions of medium and integrity errors are positions in the array.
 ///

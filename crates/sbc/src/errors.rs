@@ -28,7 +28,7 @@ pub enum Access {
 /// | `ReadOnly` | CHECK CONDITION | 7h/27h/00h WRITE PROTECTED | SBC-4 4.14 |
 /// | `OutOfRange` | CHECK CONDITION | 5h/21h/00h LOGICAL BLOCK ADDRESS OUT OF RANGE | SBC-4 4.18 |
 /// | `Unsupported` | CHECK CONDITION | 5h/20h/00h INVALID COMMAND OPERATION CODE | SPC-6 4.2.2 |
-/// | `Busy` | BUSY | none | SAM-6 5.3.1 |
+/// | `Busy` | BUSY | none | SAM-6 5.3.1; not when COMPARE AND WRITE or WRITE ATOMIC has begun to write: the disk is asked again |
 /// | `System`, and what is added later | CHECK CONDITION | 4h/44h/00h INTERNAL TARGET FAILURE | SPC-6 annex F |
 ///
 /// `block_size` is the logical block length in bytes, not 0.

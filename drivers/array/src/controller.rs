@@ -185,3 +185,25 @@ fn report(unit: &Unit, known: &outboard_sbc::UnitReport) -> UnitReport {
         removable: unit.removable,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
+
+    use outboard_slots::{Region, RegionConfig};
+
+    use super::*;
+
+    #[test]
+    fn a_flush_behind_finds_room_beside_a_task_in_each_slot() {
+        let config = RegionConfig {
+            slots_per_queue: 64,
+            queues: 1,
+            pool_bytes: 1 << 20,
+            scratch_bytes: 1 << 16,
+        };
+        let setup = QueueSetup::new(0, Region::create(config).unwrap());
+        let controller = ArrayController::simulated_over(Arc::new(|_, _, disk| disk));
+        assert_eq!(controller.engine(&setup, setup.slots().len()).unwrap().depth(), 65);
+    }
+}

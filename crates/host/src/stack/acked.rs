@@ -160,8 +160,8 @@ mod tests {
         }
     }
 
-    /// 4096 slots, each with a write, behind eight acknowledged ones each: in an eighth of the time
-    /// that the rule takes, write by write, and in fact far less.
+    /// 4096 slots, each with a write, behind eight acknowledged ones each: in a third of the time that
+    /// the rule takes, write by write, and in fact far less.
     #[test]
     fn a_restart_at_full_load_costs_little() {
         const SLOTS: u64 = 4096;
@@ -180,10 +180,10 @@ mod tests {
         };
         let for_all = (0..3).map(for_all).min().unwrap();
         let begun = Instant::now();
-        for order in 0..SLOTS / 8 {
+        for order in 0..SLOTS {
             assert!(!by_each(&acked, order, 0, (order * 16 + 8, 8)));
         }
-        let for_an_eighth = begun.elapsed();
-        assert!(for_all < for_an_eighth, "{for_all:?}, and {for_an_eighth:?} for an eighth");
+        let by_each = begun.elapsed();
+        assert!(for_all * 3 < by_each, "{for_all:?}, and {by_each:?} write by write");
     }
 }

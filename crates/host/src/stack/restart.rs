@@ -160,11 +160,10 @@ impl Stack {
         if deaths >= DEATHS_MAX {
             self.name_poison(slot);
         }
+        let is_poison = deaths >= DEATHS_MAX && !planted::is("host: poison repeated for ever");
         if aborted && !planted::is("host: aborted tasks repeated") {
             End::Aborted
-        } else if deaths >= DEATHS_MAX && !planted::is("host: poison repeated for ever") {
-            End::Failed(Sense::INTERNAL_TARGET_FAILURE)
-        } else if too_late {
+        } else if is_poison || too_late {
             End::Failed(Sense::INTERNAL_TARGET_FAILURE)
         } else if overtaken {
             End::Failed(Sense::ABORTED_COMMAND)

@@ -53,6 +53,11 @@ impl Wanted {
         a < b + b_len && b < a + a_len
     }
 
+    fn must_be_whole(&self) -> bool {
+        let opcode = self.cdb.as_slice().first();
+        matches!(opcode, Some(&(op::COMPARE_AND_WRITE | op::WRITE_ATOMIC_16)))
+    }
+
     fn changes(&self) -> bool {
         !matches!(
             self.kind,
@@ -284,6 +289,12 @@ impl Run {
             }
             Status::Busy => {
                 assert!(self.faults.busy > 0);
+                if wanted.must_be_whole() {
+                    let range = (wanted.range.0 * BLOCK) as usize
+                        ..((wanted.range.0 + wanted.range.1) * BLOCK) as usize;
+                    let seen = self.bed.seen.lock().unwrap();
+                    assert!(seen.bytes[range.clone()] == self.bytes[range], "nothing is written");
+                }
                 self.adopt(&wanted);
             }
             other => panic!("{other:?}"),

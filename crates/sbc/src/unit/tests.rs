@@ -357,6 +357,36 @@ fn a_repeated_compare_and_write_finishes_what_was_begun() {
 }
 
 #[test]
+fn what_must_be_written_whole_does_not_end_for_a_busy_disk() {
+    let mut bed = bed();
+    let (old, new) = (data(70, 1), data(70, 2));
+    bed.run(write_10(9, 70), &old, BUFFER);
+    bed.asked();
+    // Of the three writes the middle one, then the last one, finds the disk short of something.
+    let busy = Some(DiskError::Busy);
+    bed.seen.lock().unwrap().results.extend([None, None, None, None, busy, None, None, busy]);
+    let both = [old.as_slice(), new.as_slice()].concat();
+    assert_eq!(bed.run(compare_and_write(9, 70), &both, BUFFER), good(2 * 70 * BLOCK));
+    assert_eq!(bed.seen.lock().unwrap().bytes[9 * 512..79 * 512], new);
+    let from: Vec<u64> = bed.asked()[3..].iter().map(|asked| asked.1 / 512).collect();
+    assert_eq!(from, [9, 41, 73, 41, 73, 73], "from the first that failed on");
+
+    bed.seen.lock().unwrap().results.extend([busy, busy]);
+    assert_eq!(bed.run(write_atomic_16(0, 32, 0), &old, 16_384), good(16_384));
+    assert_eq!(bed.seen.lock().unwrap().bytes[..16_384], old[..16_384]);
+    assert_eq!(bed.asked().len(), 3);
+
+    // Other errors end it, and so does an abort.
+    bed.seen.lock().unwrap().results.extend([busy, Some(DiskError::Gone)]);
+    let gone = bed.run(write_atomic_16(0, 1, 0), &old, 512);
+    assert_eq!(gone, check(Sense::LOGICAL_UNIT_FAILURE));
+    bed.seen.lock().unwrap().results.push_back(busy);
+    bed.start(0, write_atomic_16(0, 1, 0), 512);
+    bed.unit.abort(0);
+    assert_eq!(bed.drain(), [Outcome::aborted(0)]);
+}
+
+#[test]
 fn orwrite_reads_combines_and_writes() {
     let mut bed = bed();
     let (old, new) = (data(70, 1), data(70, 0x5A));
@@ -472,6 +502,16 @@ fn synchronize_cache_waits_or_does_not() {
     assert_eq!(bed.run(write_10(0, 1), &[], 512), deferred, "the next command tells");
     assert_eq!(bed.asked(), [], "and is not executed");
     assert_eq!(bed.run(write_10(0, 1), &[], 512), good(512));
+}
+
+#[test]
+fn a_flush_behind_that_finds_the_disk_busy_is_asked_for_again() {
+    let mut bed = bed();
+    bed.seen.lock().unwrap().results.extend([Some(DiskError::Busy), Some(DiskError::Busy)]);
+    assert_eq!(bed.start(0, synchronize_cache_10(0, 0).with(1, 0x02), 0), [good(0)]);
+    assert_eq!(bed.drain(), []);
+    assert_eq!(bed.asked(), [(Op::Flush, 0, 0); 3]);
+    assert_eq!(bed.run(write_10(0, 1), &[], 512), good(512), "nothing is deferred");
 }
 
 #[test]

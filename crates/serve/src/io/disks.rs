@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use outboard_array::UnitOptions;
 use outboard_disk::crypt::Key;
+use outboard_disk::fence::{FenceError, FencedDisk};
 use outboard_disk::open::{Lock, OpenOptions, Opened, open};
 use outboard_disk::{Description, DiskKind, DiskSpec, EngineError, OpenError};
 use outboard_hba::DiskDescription;
@@ -57,6 +58,14 @@ pub enum DisksError {
         /// the kernel's answer
         source: std::io::Error,
     },
+    /// its fence
+    #[error("{whose}: {source}")]
+    Fence {
+        /// the array or extension
+        whose: String,
+        /// the disk and what is wrong with it
+        source: FenceError,
+    },
     /// a disk in memory
     #[error("{whose}: {source}")]
     Memory {
@@ -79,7 +88,7 @@ pub struct Units {
     /// the members' descriptors, in order
     pub descriptors: Vec<OwnedFd>,
     /// files and devices that the fence waits for after its death
-    pub paths: Vec<PathBuf>,
+    pub fenced: Vec<FencedDisk>,
 }
 
 /// Opens the arrays under `luns`. `state` is the state directory, if there is one.
@@ -100,10 +109,9 @@ pub fn open_all(
             .map_err(|source| DisksError::Key { whose: whose(array), source: Box::new(source) })?;
         let mut opened = Vec::with_capacity(members.len());
         for (index, member) in members.iter().enumerate() {
-            if let DiskKind::File { path, .. } = &member.kind {
-                units.paths.push(path.clone());
-            }
-            opened.push(member_of(array, index, member, kept)?);
+            let disk = member_of(array, index, member, kept)?;
+            units.fenced.extend(fenced(&whose(array), &disk)?);
+            opened.push(disk);
         }
         let (mut unit, descriptors) = UnitOptions::new(*lun, &serial, spec, opened);
         unit.removable = array.removable;
@@ -157,7 +165,27 @@ fn empty(array: &Array, members: &[DiskSpec], kept: &Kept) -> Result<(), String>
     Ok(())
 }
 
-/// Opens the disks of an extension: what each is, and its descriptor.
+/// What is to be fenced of a disk that a driver gets: nothing of one in memory, which the server has.
+fn fenced(whose: &str, opened: &Opened) -> Result<Option<FencedDisk>, DisksError> {
+    let (DiskKind::File { path, .. }, Some(fd)) = (&opened.spec().kind, opened.fd()) else {
+        return Ok(None);
+    };
+    let fail = |source| DisksError::Fence { whose: whose.to_owned(), source };
+    FencedDisk::beside(fd, path).map(Some).map_err(fail)
+}
+
+/// The disks of an extension, opened for one incarnation of its driver.
+#[derive(Debug, Default)]
+pub struct Disks {
+    /// what each is
+    pub described: Vec<DiskDescription>,
+    /// the descriptor of each
+    pub descriptors: Vec<OwnedFd>,
+    /// files and devices that the fence waits for after its death
+    pub fenced: Vec<FencedDisk>,
+}
+
+/// Opens the disks of an extension.
 ///
 /// # Errors
 /// One is missing, in use or unfit.
@@ -165,18 +193,19 @@ pub fn open_disks(
     identifier: &str,
     disks: &[DiskSpec],
     kept: &mut Kept,
-) -> Result<(Vec<DiskDescription>, Vec<OwnedFd>), DisksError> {
+) -> Result<Disks, DisksError> {
     let whose = format!("extension {identifier}");
     let fail = |source| DisksError::Descriptor { whose: whose.clone(), source };
-    let (mut described, mut descriptors) = (Vec::new(), Vec::new());
+    let mut given = Disks::default();
     for (index, spec) in disks.iter().enumerate() {
         let opened = kept_or_opened((whose.clone(), index), spec, !spec.read_only, kept)?;
+        given.fenced.extend(fenced(&whose, &opened)?);
         let (description, fd) = opened.into_parts();
         let fd = fd.ok_or_else(|| fail(std::io::ErrorKind::Unsupported.into()))?;
-        described.push(outboard_ext::disks::describe(&description, &fd).map_err(fail)?);
-        descriptors.push(fd);
+        given.described.push(outboard_ext::disks::describe(&description, &fd).map_err(fail)?);
+        given.descriptors.push(fd);
     }
-    Ok((described, descriptors))
+    Ok(given)
 }
 
 fn whose(array: &Array) -> String {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use outboard_array::ArrayOptions;
 use outboard_disk::DiskKind;
+use outboard_disk::fence::FencedDisk;
 use outboard_host::driver::{Driver, Offer, Sandbox};
 use outboard_sandbox::{Launcher, Mode};
 
@@ -69,7 +70,7 @@ pub(super) struct Given {
     pub(super) offer: Offer,
     pub(super) descriptors: Vec<OwnedFd>,
     /// files and devices that the fence waits for after its death
-    pub(super) paths: Vec<PathBuf>,
+    pub(super) fenced: Vec<FencedDisk>,
 }
 
 impl Plan {
@@ -150,19 +151,19 @@ impl Plan {
                     options: serde_json::to_value(&options).unwrap_or_default(),
                     offer: Offer::default(),
                     descriptors: units.descriptors,
-                    paths: units.paths,
+                    fenced: units.fenced,
                 })
             }
             Serves::Extension(extension) => {
                 let opened = open_disks(&extension.identifier, &extension.disks, &mut kept);
-                let (disks, descriptors) = opened.map_err(fail)?;
+                let disks = opened.map_err(fail)?;
                 let installed = self.serves.installed();
                 let manifest = installed.map(|installed| installed.package.manifest.clone());
                 Ok(Given {
                     options: extension.options(),
-                    offer: Offer { disks, manifest },
-                    descriptors,
-                    paths: self.serves.paths(),
+                    offer: Offer { disks: disks.described, manifest },
+                    descriptors: disks.descriptors,
+                    fenced: disks.fenced,
                 })
             }
         }

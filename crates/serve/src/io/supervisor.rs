@@ -1,15 +1,14 @@
 //! The life of a target's driver: started, replaced, ended. All that may block happens here, on
 //! threads of its own; the I/O thread hears of the outcome by message.
 
-use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use outboard_disk::fence::{FenceError, fence};
+use outboard_disk::fence::{FenceError, FencedDisk, fence};
 use outboard_hba::Path;
 use outboard_host::channel::{Channel, Drained};
 use outboard_host::driver::{Driver, Launch, LaunchError, LogSink, Options, Unstarted};
 use outboard_slots::{Region, Time};
-use rustix::io::Errno;
 
 use super::disks::DisksError;
 use super::mailbox::{Message, Post};
@@ -77,7 +76,7 @@ pub struct Running {
     /// its queue
     pub channel: Box<dyn Channel>,
     /// files and devices to fence after its death
-    pub paths: Vec<PathBuf>,
+    pub fenced: Vec<FencedDisk>,
 }
 
 impl std::fmt::Debug for Running {
@@ -95,6 +94,10 @@ pub struct Started {
     pub drained: Option<Drained>,
     /// LUNs whose key was to be replaced, and whether it was; all that was before is dead by then
     pub erased: Vec<(u16, bool)>,
+    /// files and devices that the successor was given, even if it did not come up
+    pub given: Vec<FencedDisk>,
+    /// it was asked to leave and did not do so in order: its caches may not be written
+    pub unwritten: bool,
     /// where the pause went
     pub pause: Pause,
 }
@@ -117,8 +120,18 @@ pub struct Pause {
 /// # Errors
 /// A disk or the driver refuses.
 pub fn start(plan: &Plan, region: Option<Region>) -> Result<Running, StartError> {
+    start_with(plan, region, &mut Vec::new())
+}
+
+/// The same; `fenced` are the disks that it was given, even if it did not come up.
+fn start_with(
+    plan: &Plan,
+    region: Option<Region>,
+    fenced: &mut Vec<FencedDisk>,
+) -> Result<Running, StartError> {
     claim(&plan.serves).map_err(StartError::Claim)?;
     let given = plan.give()?;
+    fenced.clone_from(&given.fenced);
     let program = plan.program()?;
     let sandbox = plan.sandbox(&program)?;
     let launch = Launch {
@@ -160,7 +173,7 @@ pub fn start(plan: &Plan, region: Option<Region>) -> Result<Running, StartError>
     let channel = channels
         .pop()
         .ok_or_else(|| StartError::Declined { reason: "it offers no queue".to_owned() })?;
-    Ok(Running { driver, channel, paths: given.paths })
+    Ok(Running { driver, channel, fenced: given.fenced })
 }
 
 /// Whether a driver that takes tasks can be served with.
@@ -208,7 +221,7 @@ pub enum Leave {
 /// posted.
 pub fn replace(
     old: Option<(Running, Option<Box<Report>>)>,
-    paths: Vec<PathBuf>,
+    fenced: Vec<FencedDisk>,
     leave: Leave,
     plan: Plan,
     region: Region,
@@ -219,19 +232,23 @@ pub fn replace(
     let work = move || {
         let mut pause = Pause::default();
         // Taken out before the successor makes the rings new.
-        let drained = old.map(|(old, report)| end(old, report, leave, &plan, &mut pause));
-        let mut erased = Vec::new();
-        let result = succeed(&paths, leave, &plan, region, &mut erased, &mut pause);
+        let ended = old.map(|(old, report)| end(old, report, leave, &plan, &mut pause));
+        let (drained, in_order) = ended.unzip();
+        let unwritten = leave == Leave::InOrder && in_order == Some(false);
+        let (mut erased, mut given) = (Vec::new(), Vec::new());
+        let result = succeed(fenced, leave, &plan, region, &mut erased, &mut given, &mut pause);
         // An I/O thread that has ended needs no driver.
-        let started = Box::new(Started { result, drained, erased, pause });
+        let started = Box::new(Started { result, drained, erased, given, unwritten, pause });
         let _ = post.send(Message::Driver { target, started });
     };
     let spawned = std::thread::Builder::new().name("supervisor".to_owned()).spawn(work);
     if let Err(error) = spawned {
         // The old driver went with what the thread was to do; the next attempt fences it.
         let result = Err(StartError::Thread(error));
-        let (erased, pause) = (Vec::new(), Pause::default());
-        let started = Box::new(Started { result, drained: None, erased, pause });
+        let (erased, given, pause) = (Vec::new(), Vec::new(), Pause::default());
+        let unwritten = leave == Leave::InOrder;
+        let drained = None;
+        let started = Box::new(Started { result, drained, erased, given, unwritten, pause });
         let _ = again.send(Message::Driver { target, started });
     }
 }
@@ -243,26 +260,30 @@ pub fn end_unwanted(driver: Option<Box<Running>>) {
 }
 
 /// Ends a driver's process, and completes and keeps the report of its death; what it has left in its
-/// channel.
+/// channel, and whether it has left by itself, without an error.
 fn end(
     mut old: Running,
     report: Option<Box<Report>>,
     leave: Leave,
     plan: &Plan,
     pause: &mut Pause,
-) -> Drained {
+) -> (Drained, bool) {
     let begin = Instant::now();
-    // That it has ended is what counts, not how.
     let ended = match leave {
         Leave::InOrder => old.driver.stop(),
         Leave::Killed { .. } => old.driver.kill(),
     };
     pause.end = begin.elapsed();
+    let in_order = ended.as_ref().is_ok_and(ExitStatus::success);
+    if leave == Leave::InOrder && !in_order {
+        let how = ended.as_ref().map_or_else(ToString::to_string, ToString::to_string);
+        tracing::warn!(target = plan.target, how, "driver did not end in order when asked to");
+    }
     let drained = Drained::of(Time::now(), &mut *old.channel);
     if let Some(report) = report {
         keep(&Report { log: old.driver.log(), ..*report }.ended(ended.ok()), plan);
     }
-    drained
+    (drained, in_order)
 }
 
 fn keep(report: &Report, plan: &Plan) {
@@ -276,27 +297,17 @@ fn keep(report: &Report, plan: &Plan) {
 }
 
 fn succeed(
-    paths: &[PathBuf],
+    disks: Vec<FencedDisk>,
     leave: Leave,
     plan: &Plan,
     region: Region,
     erased: &mut Vec<(u16, bool)>,
+    given: &mut Vec<FencedDisk>,
     pause: &mut Pause,
 ) -> Result<Running, StartError> {
     let fenced = Instant::now();
-    for path in paths {
-        match fence(path, FENCE_TIMEOUT) {
-            Ok(held) => drop(held),
-            // A disk that is not there any more takes no writes either.
-            Err(FenceError::System {
-                path,
-                source: Errno::NOENT | Errno::NOTDIR | Errno::NXIO | Errno::NODEV,
-                ..
-            }) => {
-                tracing::warn!(path = %path.display(), "no fence for a lost disk");
-            }
-            Err(error) => return Err(error.into()),
-        }
+    for disk in disks {
+        drop(disk.fence(FENCE_TIMEOUT)?);
     }
     pause.fence = fenced.elapsed();
     // Nobody has the keys now, and the successor reads what is then in force.
@@ -307,7 +318,7 @@ fn succeed(
         std::thread::sleep(pause.back_off);
     }
     let started = Instant::now();
-    let result = start(plan, Some(region));
+    let result = start_with(plan, Some(region), given);
     pause.start = started.elapsed();
     result
 }

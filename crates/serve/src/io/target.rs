@@ -4,8 +4,7 @@ mod pauses;
 mod requests;
 mod supervision;
 
-use std::path::PathBuf;
-
+use outboard_disk::fence::FencedDisk;
 use outboard_hba::Path;
 use outboard_hba::control::ControlError;
 use outboard_host::channel::{Channel, ChannelError, Completed, Drained};
@@ -42,7 +41,7 @@ pub struct Target {
     /// what the dead driver had completed, until it is fenced
     drained: Option<Drained>,
     /// what the incarnations since the last fence have opened
-    paths: Vec<PathBuf>,
+    fenced: Vec<FencedDisk>,
     plan: Plan,
     tally: Tally,
     answers: Vec<Answer>,
@@ -123,7 +122,7 @@ impl Target {
             stack,
             memory: region.memory().clone(),
             region,
-            paths: running.paths.clone(),
+            fenced: running.fenced.clone(),
             running: Some(running),
             drained: None,
             plan,

@@ -1,6 +1,6 @@
 //! What a dead driver had completed, what it has spoiled, and what it took along.
 
-use outboard_scsi::TaskAttribute::Simple;
+use outboard_scsi::TaskAttribute::{Ordered, Simple};
 use outboard_scsi::command::build;
 use outboard_scsi::{Sense, Status};
 use outboard_slots::ResponseHead;
@@ -143,5 +143,82 @@ fn a_driver_that_keeps_acknowledged_writes_to_itself_is_missed() {
     bench.driver.forget();
     bench.stack.driver_replaced(bench.now);
     assert_eq!(bench.stack.counters().acks_lost, 1);
+    bench.assert_conserved();
+}
+
+/// A unit whose acknowledged writes do not survive their driver.
+fn forgetful() -> Bench {
+    let (mut report, region) = driver::report();
+    let unit = &mut report.targets[0].units[0];
+    (unit.acks_survive_death, unit.volatile_cache) = (false, true);
+    Bench::over((report, region))
+}
+
+#[test]
+fn a_cache_that_died_is_not_said_to_be_written() {
+    let mut bench = forgetful();
+    let flush = build::synchronize_cache_10(0, 0);
+    bench.write(1, 0);
+    bench.turn();
+    bench.driver.good(&[1]);
+    assert_eq!(cookies(&bench.turn()), [1]);
+    bench.send(0, 2, flush, Simple);
+    bench.turn();
+    // One that waits for its turn, and one that comes before anybody is told.
+    bench.send(1, 3, flush, Ordered);
+    bench.stack.driver_lost();
+    bench.send(1, 4, build::start_stop_unit(false), Simple);
+    bench.pushed();
+    bench.restart();
+    let answers = bench.turn();
+    assert_eq!((cookies(&answers).len(), bench.pushed()), (3, vec![]));
+    for answer in &answers {
+        assert!(sense(answer).is(&Sense::INTERNAL_TARGET_FAILURE), "{answer:?}");
+    }
+    bench.assert_conserved();
+    // What comes later says nothing of them: every nexus has been told.
+    for nexus in 0..2 {
+        bench.submit(nexus, 9, build::test_unit_ready(), 0, Simple);
+    }
+    bench.submit(0, 9, build::start_stop_unit(true), 0, Simple);
+    bench.send(0, 5, flush, Simple);
+    bench.turn();
+    bench.driver.good(&[5]);
+    assert_eq!(bench.turn()[0].status, Status::Good);
+    bench.assert_conserved();
+}
+
+#[test]
+fn a_write_whose_cache_died_before_it_was_written_fails() {
+    use outboard_scsi::mode::Caching;
+
+    for drained in [false, true] {
+        let mut bench = forgetful();
+        let list = [&[0; 4], &Caching::default().encode()[..]].concat();
+        bench.send_list(0, 1, build::mode_select_6(false, 24), &list);
+        assert_eq!(bench.turn()[0].status, Status::Good);
+        bench.send_list(0, 2, build::write_same_16(0, 8, false, false), &[7; 512]);
+        bench.turn();
+        bench.driver.good(&[2]);
+        if !drained {
+            assert!(bench.turn().is_empty(), "its cache is being written");
+        }
+        bench.pushed();
+        bench.restart();
+        let answers = bench.turn();
+        assert_eq!((cookies(&answers), bench.pushed()), (vec![2], vec![]), "{drained}");
+        assert!(sense(&answers[0]).is(&Sense::INTERNAL_TARGET_FAILURE));
+        bench.assert_conserved();
+    }
+}
+
+#[test]
+fn a_driver_that_was_to_leave_and_had_to_be_killed_has_written_nothing() {
+    let mut bench = forgetful();
+    bench.stack.driver_left();
+    bench.send(0, 1, build::synchronize_cache_10(0, 0), Simple);
+    bench.restart();
+    assert_eq!(bench.stack.counters().acks_lost, 1);
+    assert!(sense(&bench.turn()[0]).is(&Sense::INTERNAL_TARGET_FAILURE));
     bench.assert_conserved();
 }

@@ -135,6 +135,37 @@ fn commands_that_wait_end_with_their_unit() {
 }
 
 #[test]
+fn a_command_whose_data_comes_in_to_wait_ends_with_its_unit() {
+    // One that finds no room, one that is early.
+    for (cmd_sn, lun) in [(11, FLAT), (12, [0; 8])] {
+        let mut bench = Bench::new();
+        let id = bench.login(Parameters::default());
+        bench.memory.shrink(1);
+        bench.memory.slow = true;
+        bench.read(id, 1, 0, 1);
+        let before = bench.memory.disk.clone();
+        let request = Request::Command(Cdb::write(0, 1).request(2, cmd_sn));
+        let bytes = bench.wire(id).wrap(request.encode(), &[7; BLOCK]);
+        bench.raw(id, &bytes[..100]);
+        bench.server.unit_lost([0, 1, 0, 0, 0, 0, 0, 0]);
+        bench.server.unit_lost(lun);
+        bench.raw(id, &bytes[100..]);
+        // The next one is meant for the new unit.
+        let next = Cdb::write(1, 1).request(3, 23 - cmd_sn);
+        bench.pdu(id, &Request::Command(next), &[8; BLOCK]);
+        for _ in 0..2 {
+            bench.memory.run();
+            bench.turn();
+        }
+        let ended = bench.wire(id).end_of(2).unwrap();
+        assert_eq!((ended.status, ended.sense[4], ended.sense[14]), (2, 5, 0x25), "{cmd_sn}");
+        assert!(bench.memory.disk[..BLOCK] == before[..BLOCK]);
+        assert_eq!(bench.wire(id).end_of(3).unwrap().status, 0, "it came later");
+        assert_eq!(bench.memory.disk[BLOCK..2 * BLOCK], [8; BLOCK]);
+    }
+}
+
+#[test]
 fn what_cannot_be_kept_ends_task_set_full() {
     let mut bench = Bench::with(ServerConfig { held_bytes: 1000, ..ServerConfig::default() });
     let id = bench.login(Parameters { initial_r2t: false, ..Parameters::default() });
@@ -228,6 +259,16 @@ fn a_write_that_still_collects_is_aborted_and_its_data_dropped() {
 #[test]
 fn a_buffer_is_not_given_back_while_the_edge_receives_into_it() {
     let mut bench = Bench::new();
+    let (id, other, rest) = aborted_while_received(&mut bench);
+    bench.raw(id, &rest);
+    assert_eq!(outcome(&mut bench, other), Some(TaskOutcome::Complete));
+    assert_eq!(bench.memory.slots_in_use(), 0);
+    assert!(bench.wire(id).end_of(1).is_none());
+}
+
+/// A write whose data the edge receives into its buffer when it is aborted on another connection:
+/// both connections, and the rest of the data.
+fn aborted_while_received(bench: &mut Bench) -> (ConnectionId, ConnectionId, Vec<u8>) {
     let id = bench.login(Parameters {
         target_max_recv_data_segment_length: 65_536,
         max_connections: 2,
@@ -246,17 +287,24 @@ fn a_buffer_is_not_given_back_while_the_edge_receives_into_it() {
     let request = Request::Command(bench.command(id, 1, Cdb::write(0, 100)));
     let bytes = bench.wire(id).wrap(request.encode(), &[3; 51_200]);
     bench.raw(id, &bytes[..1000]);
-    // The edge has been told to receive the rest into the buffer.
     bench.wire(other).cmd_sn = 11;
-    let request = function(&mut bench, other, 1, 1);
+    let request = function(bench, other, 1, 1);
     bench.pdu(other, &Request::Task(request), &[]);
     assert!(matches!(bench.memory.functions[..], [Function::AbortTask { nexus: 1, .. }]));
-    assert_eq!(outcome(&mut bench, other), None);
+    assert_eq!(outcome(bench, other), None);
     assert_eq!(bench.memory.slots_in_use(), 1);
-    bench.raw(id, &bytes[1000..]);
-    assert_eq!(outcome(&mut bench, other), Some(TaskOutcome::Complete));
+    (id, other, bytes[1000..].to_vec())
+}
+
+#[test]
+fn a_buffer_that_is_received_into_is_given_back_at_the_data_timeout() {
+    let mut bench = Bench::new();
+    let (id, other, _) = aborted_while_received(&mut bench);
+    bench.pass(24);
+    assert_eq!(bench.memory.slots_in_use(), 1);
+    bench.pass(2);
+    assert!(bench.wire(id).closed && bench.wire(other).closed);
     assert_eq!(bench.memory.slots_in_use(), 0);
-    assert!(bench.wire(id).end_of(1).is_none());
 }
 
 #[test]

@@ -196,25 +196,25 @@ impl Target {
             erasures.retain(|lun| before.encrypted(*lun) == serves.encrypted(*lun));
         }
         let (plan, region) = (Plan { erasures, ..self.plan.clone() }, self.region.clone());
-        supervisor::replace(old, self.paths.clone(), leave, plan, region, post.clone(), index);
+        supervisor::replace(old, self.fenced.clone(), leave, plan, region, post.clone(), index);
     }
 
     /// A successor has been started, or not.
     pub fn driver_started(&mut self, now: Time, started: Started, post: &Post, index: usize) {
         self.supervision.is_starting = false;
-        // One that did not come up may have touched them: they are fenced with the others.
-        let touched = !matches!(started.result, Err(StartError::Claim(_)));
-        for path in self.plan.serves.paths() {
-            if touched && !self.paths.contains(&path) {
-                self.paths.push(path);
-            }
-        }
-        let Started { result, drained, erased, pause } = started;
+        let Started { result, drained, erased, given, unwritten, pause } = started;
         self.supervision.pauses.tried(&pause);
         if drained.is_some() {
             self.drained = drained;
         }
         let fenced = !matches!(result, Err(StartError::Fence(_) | StartError::Thread(_)));
+        if fenced {
+            // One that did not come up may have touched them: they are fenced before the next.
+            self.fenced = given;
+        }
+        if unwritten {
+            self.stack.driver_lost();
+        }
         if fenced && let Some(mut drained) = self.drained.take() {
             self.stack.driver_fenced(now, &mut drained, &mut self.answers);
         }
@@ -325,7 +325,6 @@ impl Target {
             start_ms = pause.start.as_millis() as u64,
             "driver replaced"
         );
-        self.paths.clone_from(&running.paths);
         self.running = Some(running);
         Ok(changes)
     }

@@ -62,6 +62,50 @@ fn every_block_is_overwritten() {
     bench.assert_conserved();
 }
 
+/// What a dead driver has acknowledged and lost is overwritten once more, wherever it was.
+#[test]
+fn a_driver_that_takes_its_cache_along_has_overwritten_nothing() {
+    for pieces in 0..4 {
+        let (mut report, region) = driver::report();
+        report.targets[0].units[0].max_write_same = 400 * BLOCK;
+        report.targets[0].units[0].acks_survive_death = false;
+        let (mut bench, mut disks) = (Bench::over((report, region)), Disks::new(&[3]));
+        overwrite(&mut bench, 1, ONCE, false);
+        bench.turn();
+        for _ in 0..pieces {
+            disks.execute(&mut bench);
+            bench.turn();
+        }
+        bench.restart();
+        disks = Disks::new(&[3]);
+        let answers = disks.run(&mut bench);
+        assert_eq!((cookies(&answers), answers[0].status), (vec![1], Status::Good), "{pieces}");
+        assert!(disks.bytes[&3].chunks(2).all(|pair| pair == [0xAA, 0x55]), "{pieces}");
+        assert_eq!(disks.log.last().map(|(operation, ..)| *operation), Some(SYNCHRONIZE));
+        bench.assert_conserved();
+    }
+}
+
+/// The host resets the unit for the sake of a late task: the command ends, its operation goes on.
+#[test]
+fn a_command_that_the_host_resets_does_not_say_that_it_is_done() {
+    const SECOND: u64 = 1_000_000_000;
+
+    let (mut bench, mut disks) = bench();
+    overwrite(&mut bench, 1, ONCE, false);
+    bench.turn();
+    for seconds in [40, 5] {
+        assert!(bench.turn_after(seconds * SECOND).is_empty());
+    }
+    let answers = bench.turn();
+    assert_eq!(cookies(&answers), [1]);
+    assert!(sense(&answers[0]).is(&Sense::ABORTED_COMMAND));
+    disks.run(&mut bench);
+    assert!(disks.bytes[&3].chunks(2).all(|pair| pair == [0xAA, 0x55]));
+    bench.turn();
+    bench.assert_conserved();
+}
+
 #[test]
 fn each_of_its_commands_has_the_time_of_its_kind() {
     const SECOND: u64 = 1_000_000_000;
