@@ -151,7 +151,8 @@ struct Mounted<'a>(&'a Path);
 
 impl Drop for Mounted<'_> {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0).status();
+        // The ring's files are let go of a moment after it: what is busy yet goes then.
+        let _ = Command::new("umount").arg("--lazy").arg(self.0).status();
     }
 }
 
